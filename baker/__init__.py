@@ -1,0 +1,1 @@
+"""Reads come in: an HTTP request in, an artifact out."""

@@ -1,0 +1,33 @@
+"""What can go wrong with an edge. Each error says what failed and what to do.
+
+EdgeError
+├── TooManyTags           an artifact with more cache tags than an edge keeps: a mistake in the baker
+├── EdgeMisconfigured     the edge cannot do what Edgebake needs of it; says what to set
+└── InvalidationRefused   the edge refused or did not take a batch
+    ├── EdgeBusy          for now: quota, throttling, 5xx, time-out, no connection; the same bytes may be tried again
+    └── EdgeDenied        for good, until somebody changes something: permissions, no such distribution, malformed
+"""
+
+
+class EdgeError(Exception):
+    """Something about an edge failed."""
+
+
+class TooManyTags(EdgeError):
+    """An artifact has more cache tags than an edge keeps."""
+
+
+class EdgeMisconfigured(EdgeError):
+    """The edge cannot do what Edgebake needs of it."""
+
+
+class InvalidationRefused(EdgeError):
+    """The edge did not take a batch."""
+
+
+class EdgeBusy(InvalidationRefused):
+    """The edge did not take a batch now; the same bytes may be tried again."""
+
+
+class EdgeDenied(InvalidationRefused):
+    """The edge will not take a batch until somebody changes something."""

@@ -1,0 +1,224 @@
+"""Commands: what a client asks the system of record to do. Validated here, once, for API, import and tests.
+
+A batch of commands is one transaction. ``version`` is the *source's own* version of the subject: a command whose
+version is not above the one last applied to the same subject is ignored (a team's events arrive twice and out of
+order).
+"""
+
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from feeds.ids import PATTERN
+
+MAX_CONTENT = 262_144
+MAX_COUNT = 2**53 - 1
+
+
+def _printable(text: str) -> str:
+    for character in text:
+        if unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t\r":
+            raise ValueError(f"holds the control character U+{ord(character):04X}")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if any(c in text for c in "\n\r\t\u2028\u2029"):
+        raise ValueError("must be one line")
+    return text
+
+
+def _web_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")) or any(c.isspace() for c in text):
+        raise ValueError("must be an http:// or https:// URL without spaces")
+    return text
+
+
+Id = Annotated[str, StringConstraints(pattern=PATTERN, max_length=64)]
+Line = Annotated[str, AfterValidator(_printable), AfterValidator(_one_line)]
+Name = Annotated[Line, Field(min_length=1, max_length=200)]
+Title = Annotated[Line, Field(max_length=500)]
+Text = Annotated[str, AfterValidator(_printable), Field(max_length=MAX_CONTENT)]
+WebUrl = Annotated[Line, AfterValidator(_web_url), Field(max_length=2000)]
+Tag = Annotated[Line, StringConstraints(min_length=1, max_length=64, strip_whitespace=True, to_lower=True)]
+Tags = Annotated[tuple[Tag, ...], Field(max_length=20)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT, strict=True)]
+SourceVersion = Annotated[int, Field(ge=0, le=MAX_COUNT, strict=True)]
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
+
+
+class _Command(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: SourceVersion | None = None
+
+
+class PutUser(_Command):
+    """Create a user, or replace their profile."""
+
+    kind: Literal["put_user"] = "put_user"
+    user: Id
+    name: Name
+    about: Annotated[Text, Field(max_length=2000)] = ""
+
+
+class RenameUser(_Command):
+    """Change a user's name and leave the rest."""
+
+    kind: Literal["rename_user"] = "rename_user"
+    user: Id
+    name: Name
+
+
+class DeleteUser(_Command):
+    """Erase a user: posts, follows, settings, profile."""
+
+    kind: Literal["delete_user"] = "delete_user"
+    user: Id
+
+
+class PutSettings(_Command):
+    """Replace a user's settings; what is left out takes its default."""
+
+    kind: Literal["put_settings"] = "put_settings"
+    user: Id
+    language: Language = "en"
+    muted_authors: Annotated[tuple[Id, ...], Field(max_length=1000)] = ()
+    muted_tags: Annotated[tuple[Tag, ...], Field(max_length=1000)] = ()
+    page_size: Annotated[int, Field(ge=1, le=25, strict=True)] = 25
+    order: Literal["newest"] = "newest"
+    feed_visibility: Literal["public", "private"] = "public"
+
+
+class CreatePost(_Command):
+    """Create a post; an id is made where none is given. ``published`` in the future appears on time."""
+
+    kind: Literal["create_post"] = "create_post"
+    post: Id | None = None
+    author: Id
+    title: Title = ""
+    url: WebUrl | None = None
+    content: Text = ""
+    content_type: Literal["html", "text"] = "html"
+    tags: Tags = ()
+    published: AwareDatetime | None = None
+    draft: bool = False
+    likes: Count = 0
+    comments: Count = 0
+    views: Count = 0
+
+
+class EditPost(_Command):
+    """Change the fields of a post that are given (``model_fields_set``) and leave the others."""
+
+    kind: Literal["edit_post"] = "edit_post"
+    post: Id
+    title: Title = ""
+    url: WebUrl | None = None
+    content: Text = ""
+    content_type: Literal["html", "text"] = "html"
+    tags: Tags = ()
+    published: AwareDatetime | None = None
+    likes: Count = 0
+    comments: Count = 0
+    views: Count = 0
+
+
+class PublishPost(_Command):
+    """Publish a draft or an unpublished post, at ``published`` or else at the time it had (a draft: now)."""
+
+    kind: Literal["publish_post"] = "publish_post"
+    post: Id
+    published: AwareDatetime | None = None
+
+
+class UnpublishPost(_Command):
+    """Take a post out of all feeds, to be published again perhaps."""
+
+    kind: Literal["unpublish_post"] = "unpublish_post"
+    post: Id
+
+
+class DeletePost(_Command):
+    """Delete a post for good."""
+
+    kind: Literal["delete_post"] = "delete_post"
+    post: Id
+
+
+class Follow(_Command):
+    """``user`` follows ``author``."""
+
+    kind: Literal["follow"] = "follow"
+    user: Id
+    author: Id
+
+
+class Unfollow(_Command):
+    """``user`` no longer follows ``author``."""
+
+    kind: Literal["unfollow"] = "unfollow"
+    user: Id
+    author: Id
+
+
+class Block(_Command):
+    """``user`` blocks ``blocked``: neither follows the other, nor can until unblocked."""
+
+    kind: Literal["block"] = "block"
+    user: Id
+    blocked: Id
+
+
+class Unblock(_Command):
+    """``user`` no longer blocks ``blocked``."""
+
+    kind: Literal["unblock"] = "unblock"
+    user: Id
+    blocked: Id
+
+
+class PutSite(_Command):
+    """Replace what every page shows of the site. ``template_version`` left out stays as it is."""
+
+    kind: Literal["put_site"] = "put_site"
+    title: Name
+    language: Language = "en"
+    home_page_url: WebUrl | None = None
+    template_version: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{0,64}$")] | None = None
+
+
+class Invalidate(_Command):
+    """Forget what is cached: of ``user``, or of all. ``id`` names the change, so that a repeat does nothing."""
+
+    kind: Literal["invalidate"] = "invalidate"
+    scope: Literal["global", "user"]
+    user: Id | None = None
+    id: Id | None = None
+
+
+Command = Annotated[
+    PutUser
+    | RenameUser
+    | DeleteUser
+    | PutSettings
+    | CreatePost
+    | EditPost
+    | PublishPost
+    | UnpublishPost
+    | DeletePost
+    | Follow
+    | Unfollow
+    | Block
+    | Unblock
+    | PutSite
+    | Invalidate,
+    Field(discriminator="kind"),
+]
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return an aware datetime as Unix milliseconds."""
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,44 @@
+"""Ids: their grammar, the mapping of any other id into it, and the shard of an id.
+
+CloudFront's cache tags ignore case and its paths cannot hold ``~``, so an id is lower case and plain.
+"""
+
+import base64
+import re
+import zlib
+
+from feeds.errors import InvalidId
+
+PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+SHARDS = 64
+MAPPED_PREFIX = "x-"
+MAPPED_BYTES = 38
+"""An id of up to this many bytes maps into the grammar: 38 bytes are 61 base32 digits, and 64 fit."""
+
+_is_id = re.compile(PATTERN.removesuffix("$") + r"\Z").match
+
+
+def is_id(text: str) -> bool:
+    """Tell whether ``text`` is an id: ``[a-z0-9][a-z0-9_-]{0,63}``."""
+    return _is_id(text) is not None
+
+
+def shard_of(key: str) -> int:
+    """Return the shard, 0 to 63, that owns an id: the one partition of the system."""
+    return zlib.crc32(key.encode()) & (SHARDS - 1)
+
+
+def map_id(text: str) -> str:
+    """Map any id of 1 to 38 bytes of UTF-8 into the grammar; an id that fits stays as it is.
+
+    The others become ``x-`` and their base32 (RFC 4648 §6) in lower case without padding. ``x-`` is
+    reserved, so an id of that shape is mapped too and two ids never meet.
+
+    Raises InvalidId where the text is empty or too long.
+    """
+    if is_id(text) and not text.startswith(MAPPED_PREFIX):
+        return text
+    raw = text.encode()
+    if not 1 <= len(raw) <= MAPPED_BYTES:
+        raise InvalidId(f"id {text!r} has {len(raw)} bytes: an id outside {PATTERN} must have 1 to {MAPPED_BYTES}")
+    return MAPPED_PREFIX + base64.b32encode(raw).decode().rstrip("=").lower()

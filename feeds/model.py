@@ -1,0 +1,112 @@
+"""The resources a feed is baked from, as the system of record holds them. Times are Unix milliseconds."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class PostState(StrEnum):
+    """Where a post is in its life. Only a PUBLISHED one is in feeds."""
+
+    DRAFT = "draft"
+    SCHEDULED = "scheduled"  # its published time lies ahead
+    PUBLISHED = "published"
+    UNPUBLISHED = "unpublished"
+    DELETED = "deleted"  # a tombstone: id, author, published time and version are kept
+
+
+class UserState(StrEnum):
+    """Whether a user is there. A deleted one is erased but for id and versions, and answers 410."""
+
+    LIVE = "live"
+    DELETED = "deleted"
+
+
+class OrderKey(NamedTuple):
+    """The place of a post in any feed: newest first, ties by id, both descending."""
+
+    published_ms: int
+    post: str
+
+
+class Candidate(NamedTuple):
+    """A post that a timeline proposes."""
+
+    published_ms: int
+    post: str
+    author: str
+
+    @property
+    def key(self) -> OrderKey:
+        """The candidate's place in the feed."""
+        return OrderKey(self.published_ms, self.post)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a user wants their feed."""
+
+    language: str = "en"
+    muted_authors: tuple[str, ...] = ()
+    muted_tags: tuple[str, ...] = ()
+    page_size: int = 25  # 1 to 25
+    order: str = "newest"
+    feed_visibility: str = "public"  # or private: who may read the user's *feed*; posts are public
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user: profile and settings. ``version`` rises with each, ``profile_version`` with the profile."""
+
+    id: str
+    name: str
+    about: str
+    state: UserState
+    settings: Settings
+    version: int
+    profile_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """Whom a user follows, sorted by id. ``version`` rises with each follow, unfollow and block."""
+
+    user: str
+    authors: tuple[str, ...]
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A post. ``version`` rises with each write. ``content`` is as it was given: clean it before it is shown."""
+
+    id: str
+    author: str
+    title: str
+    url: str | None
+    content: str
+    content_type: str  # "html" or "text"
+    tags: tuple[str, ...]
+    published_ms: int
+    edited_ms: int
+    state: PostState
+    likes: int
+    comments: int
+    views: int
+    version: int
+
+    @property
+    def key(self) -> OrderKey:
+        """The post's place in any feed."""
+        return OrderKey(self.published_ms, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What every page shows of the site. ``template_version`` names the templates that are current ("" for any)."""
+
+    title: str = "Edgebake"
+    language: str = "en"
+    home_page_url: str | None = None
+    template_version: str = ""
+    version: int = 0

@@ -1,0 +1,1 @@
+"""Writes come in: the write API and the bulk import."""
