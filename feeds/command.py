@@ -5,22 +5,38 @@ version is not above the one last applied to the same subject is ignored (a team
 order).
 """
 
-import unicodedata
-from datetime import datetime
-from typing import Annotated, Literal
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from feeds.ids import PATTERN
 
 MAX_CONTENT = 262_144
 MAX_COUNT = 2**53 - 1
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+"""Any zone's spelling of a time between these has a year of four digits, as RFC 3339 demands."""
+
+_unprintable = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]").search  # Unicode's Cc and Cs
+_is_rfc3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+).fullmatch
 
 
 def _printable(text: str) -> str:
-    for character in text:
-        if unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t\r":
-            raise ValueError(f"holds the control character U+{ord(character):04X}")
+    if found := _unprintable(text):
+        raise ValueError(f"holds the control character U+{ord(found[0]):04X}")
     return text
 
 
@@ -36,6 +52,20 @@ def _web_url(text: str) -> str:
     return text
 
 
+def _rfc3339(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not _is_rfc3339(value):  # pydantic would take digits for seconds, and days for midnights
+        raise ValueError("must be a time with its zone as RFC 3339 spells it, such as 2026-01-31T12:00:00Z")
+    return datetime.fromisoformat(value.upper())
+
+
+def _in_range(moment: datetime) -> datetime:
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError("must lie in the years 1970 to 9998")
+    return moment
+
+
 Id = Annotated[str, StringConstraints(pattern=PATTERN, max_length=64)]
 Line = Annotated[str, AfterValidator(_printable), AfterValidator(_one_line)]
 Name = Annotated[Line, Field(min_length=1, max_length=200)]
@@ -46,6 +76,7 @@ Tag = Annotated[Line, StringConstraints(min_length=1, max_length=64, strip_white
 Tags = Annotated[tuple[Tag, ...], Field(max_length=20)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT, strict=True)]
 SourceVersion = Annotated[int, Field(ge=0, le=MAX_COUNT, strict=True)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_in_range)]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
 
 
@@ -103,7 +134,7 @@ class CreatePost(_Command):
     content: Text = ""
     content_type: Literal["html", "text"] = "html"
     tags: Tags = ()
-    published: AwareDatetime | None = None
+    published: Moment | None = None
     draft: bool = False
     likes: Count = 0
     comments: Count = 0
@@ -120,7 +151,7 @@ class EditPost(_Command):
     content: Text = ""
     content_type: Literal["html", "text"] = "html"
     tags: Tags = ()
-    published: AwareDatetime | None = None
+    published: Moment | None = None
     likes: Count = 0
     comments: Count = 0
     views: Count = 0
@@ -131,7 +162,7 @@ class PublishPost(_Command):
 
     kind: Literal["publish_post"] = "publish_post"
     post: Id
-    published: AwareDatetime | None = None
+    published: Moment | None = None
 
 
 class UnpublishPost(_Command):
@@ -197,6 +228,12 @@ class Invalidate(_Command):
     scope: Literal["global", "user"]
     user: Id | None = None
     id: Id | None = None
+
+    @model_validator(mode="after")
+    def _scope_and_user_agree(self) -> Self:
+        if (self.scope == "user") != (self.user is not None):
+            raise ValueError('wants a user where the scope is "user", and none where it is "global"')
+        return self
 
 
 Command = Annotated[
