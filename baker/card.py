@@ -1,0 +1,55 @@
+"""What an artifact shows: cards, one a post, and the page around them. Plain values, whatever they were read from."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Format = Literal["html", "json", "atom"]
+
+ENDINGS: dict[Format, str] = {"html": "", "json": "/feed.json", "atom": "/feed.atom"}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Everything that one post shows. A fragment depends on this, its language and the templates, and nothing else."""
+
+    post: str
+    author: str
+    author_name: str
+    title: str
+    url: str | None
+    content: str
+    content_type: str  # "html" or "text"
+    tags: tuple[str, ...]
+    published_ms: int
+    edited_ms: int
+    likes: int
+    comments: int
+    views: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything of a page that is not a post.
+
+    ``path`` is that of the page's HTML, ``next_path`` that of the older page. ``updated_ms`` is the newest edit among
+    its posts, or 0: a body holds no time of its own making. ``title`` is a post page's.
+    """
+
+    kind: Literal["feed", "author", "post"]
+    user: str
+    user_name: str
+    about: str
+    language: str
+    site_title: str
+    home_page_url: str | None
+    path: str
+    next_path: str | None
+    first: bool
+    updated_ms: int
+    private: bool
+    title: str = ""
+
+    @property
+    def root(self) -> str:
+        """The path of the first page."""
+        return self.path.partition("/after/")[0]

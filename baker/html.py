@@ -1,0 +1,202 @@
+"""The page: HTML from Jinja2 templates, with one inline style and no script."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
+
+from baker import clean
+from baker.card import ENDINGS, Card, Page
+from baker.frame import CARDS, Frame, hole
+from baker.locales import Locale, Locales
+from baker.moment import rfc3339
+from baker.splice import Part
+
+CONTENT_TYPE = "text/html; charset=utf-8"
+SHOWN_WHOLE = 700
+"""Bytes of cleaned HTML that a list shows whole; of anything longer it shows an excerpt."""
+EXCERPT = 320
+"""Characters of an excerpt."""
+_HUES = 8
+
+_comment = re.compile(r"/\*.*?\*/", re.DOTALL)
+_indent = re.compile(r"\s*\n\s*")
+
+
+class Html:
+    """Renders cards and pages from the templates of a folder."""
+
+    def __init__(self, folder: Path, public_url: str, image_hosts: frozenset[str], cleaned: clean.Cleaner) -> None:
+        self._public_url = public_url
+        self._cleaned = cleaned
+        self.locales = Locales(folder / "locales")
+        self.style = _minified((folder / "style.css").read_text())
+        self.csp = _policy(self.style, image_hosts)
+        self._env = Environment(
+            loader=FileSystemLoader(folder),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._card = self._template("card.html")
+        self._frame = lru_cache(maxsize=512)(self._make_frame)
+
+    def card(self, card: Card, language: str, *, full: bool) -> bytes:
+        """Return a post: ``full`` on its own page, else as an entry of a list."""
+        locale = self.locales[language]
+        body, clipped = self._body(card, full)
+        url = clean.web_url(card.url)
+        return self._card.render(
+            t=locale,
+            full=full,
+            title=self._title(card, locale),
+            href=url or f"/post/{card.post}",
+            domain=clean.domain(url) if url else "",
+            author=card.author,
+            author_name=clean.text(card.author_name) or card.author,
+            initial=_initial(card.author_name),
+            hue=_hue(card.author),
+            datetime=rfc3339(card.published_ms),
+            date=locale.date(card.published_ms),
+            tags=[clean.text(tag) for tag in card.tags],
+            counts=_counts(card, locale),
+            body=Markup(body),  # noqa: S704  cleaned or escaped by `_body`
+            clipped=clipped,
+        ).encode()
+
+    def page(self, page: Page, cards: Sequence[Part]) -> list[Part]:
+        """Return the page around its cards."""
+        frame = self._frame(
+            self.locales[page.language].language,
+            page.kind,
+            page.site_title,
+            page.home_page_url,
+            page.first,
+            page.private,
+            page.next_path is not None,
+            bool(page.about),
+            not cards,
+        )
+        return frame.fill(self._values(page), list(cards))
+
+    def title(self, page: Page) -> str:
+        """Return the page's title as plain text."""
+        if page.kind == "post":
+            return clean.line(page.title) or clean.line(page.user_name)
+        key = "feed_of" if page.kind == "feed" else "posts_by"
+        return self.locales[page.language].plain(key, name=clean.line(page.user_name) or page.user)
+
+    def message(self, locale: Locale, site_title: str, status: int) -> bytes:
+        """Return the page of an answer that is an error."""
+        return self._render("message.html", locale, site_title, status=status)
+
+    def home(self, locale: Locale, site_title: str, users: Sequence[tuple[str, str]]) -> bytes:
+        """Return the page that lists a few feeds."""
+        named = [(user, clean.text(name) or user, _initial(name), _hue(user)) for user, name in users]
+        return self._render("home.html", locale, site_title, users=named)
+
+    def _template(self, name: str) -> Template:
+        return self._env.get_template(name)
+
+    def _render(self, template: str, locale: Locale, site_title: str, **values: object) -> bytes:
+        shared = {"t": locale, "style": Markup(self.style), "site_title": clean.text(site_title)}  # noqa: S704  our file
+        return self._template(template).render(**shared, **values).encode()
+
+    def _make_frame(  # noqa: PLR0917  a cache key: all that templates decide by
+        self,
+        language: str,
+        kind: str,
+        site_title: str,
+        home_page_url: str | None,
+        first: bool,
+        private: bool,
+        has_next: bool,
+        has_about: bool,
+        empty: bool,
+    ) -> Frame:
+        names = ("user", "user_name", "initial", "hue", "about", "title", "path", "root", "url", "next_path")
+        rendered = self._render(
+            "page.html",
+            self.locales[language],
+            site_title,
+            kind=kind,
+            home_page_url=clean.web_url(home_page_url),
+            first=first,
+            private=private,
+            has_next=has_next,
+            has_about=has_about,
+            empty=empty,
+            endings=ENDINGS,
+            cards=hole(CARDS),
+            **{name: hole(name) for name in names},
+        )
+        return Frame(rendered.decode())
+
+    def _values(self, page: Page) -> Mapping[str, bytes]:
+        values = {
+            "user": page.user,
+            "user_name": clean.text(page.user_name) or page.user,
+            "initial": _initial(page.user_name),
+            "hue": str(_hue(page.user)),
+            "about": Markup(clean.paragraphs(page.about)),  # noqa: S704  escaped there
+            "title": self.title(page),
+            "path": page.path,
+            "root": page.root,
+            "url": f"{self._public_url}{page.path}",
+            "next_path": page.next_path or "",
+        }
+        return {name: escape(value).encode() for name, value in values.items()}
+
+    def _body(self, card: Card, full: bool) -> tuple[str, bool]:
+        if not card.content:
+            return "", False
+        body = self._cleaned(card.content) if card.content_type == "html" else clean.paragraphs(card.content)
+        if full or len(body) <= SHOWN_WHOLE:
+            return body, False
+        return f"<p>{escape(clean.excerpt(body, EXCERPT))}</p>", True
+
+    def _title(self, card: Card, locale: Locale) -> str:
+        if title := clean.text(card.title).strip():
+            return title
+        body, _ = self._body(card, full=True)
+        return clean.excerpt(body, 80) or locale.plain("untitled")
+
+
+def _counts(card: Card, locale: Locale) -> list[Markup]:
+    numbers = {"likes": card.likes, "comments": card.comments, "views": card.views}
+    return [locale.count(key, number) for key, number in numbers.items() if number]
+
+
+def _initial(name: str) -> str:
+    """Return what stands in an author's disc: a letter or a digit, or a dot."""
+    first = next((character for character in name if character.isalnum()), "·")
+    return first.upper()[:1]
+
+
+def _hue(user: str) -> int:
+    return hashlib.blake2b(user.encode(), digest_size=1).digest()[0] % _HUES
+
+
+def _minified(style: str) -> str:
+    return _indent.sub("\n", _comment.sub("", style)).strip()
+
+
+def _policy(style: str, image_hosts: frozenset[str]) -> str:
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"style-src 'sha256-{digest}'",
+            " ".join(("img-src data:", *sorted(image_hosts))),  # data: is the page's own icon
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
