@@ -1,0 +1,176 @@
+"""Settings: one frozen, typed table. ``edgebake.sources`` fills it and checks it, once, at start."""
+
+# ruff: noqa: RUF009 - ``setting`` declares a row of the table, it computes nothing
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from edgebake.secret import Secret, SecretUrl
+
+MAX_TIMELINE = 127
+"""Posts in a timeline: with its mark they are 128 entries, the most that Redis keeps as one listpack."""
+
+Check = Callable[[Any], str | None]
+Value = TypeVar("Value")
+
+
+def setting(default: Value, meaning: str, check: Check | None = None) -> Value:
+    """Declare a row of the table."""
+    declared: Value = field(default=default, metadata={"help": meaning, "check": check})
+    return declared
+
+
+def at_least(low: float, unit: str = "", otherwise: str = "") -> Check:
+    """Check a number against its lower bound; ``otherwise`` says what a smaller one would do."""
+    reason = f"it must be at least {low:g}{' ' + unit if unit else ''}{', or ' + otherwise if otherwise else ''}."
+    return lambda value: reason if value is not None and value < low else None
+
+
+def between(low: float, high: float, why: str = "") -> Check:
+    """Check a number against both bounds; ``why`` says where they come from."""
+    reason = f"it must be {low:g} to {high:g}{': ' + why if why else ''}."
+    return lambda value: None if value is None or low <= value <= high else reason
+
+
+def matches(pattern: str, wanted: str) -> Check:
+    """Check a text; an empty one means that it is not set."""
+
+    def check(value: str | Secret) -> str | None:
+        text = value.reveal() if isinstance(value, Secret) else value
+        return None if not text or re.fullmatch(pattern, text) else f"it must be {wanted}."
+
+    return check
+
+
+_port = between(0, 65535, "0 takes a free port")
+_web_url = matches(r"https?://[^\s/?#]+", "an http:// or https:// URL without a path or a slash at its end")
+_token = matches(r"[!-~]+", "visible ASCII without spaces")
+_header = matches(r"[A-Za-z0-9-]+", "the name of a header: letters, digits and hyphens")
+_value = matches(r"[ -~]*", "printable ASCII, for it becomes a header")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be set, with defaults and meaning: the one table that the CLI, the checks and the docs come from."""
+
+    data_dir: Path = setting(Path("edgebake-data"), "Folder of the embedded Valkey, the SQLite file and up.json.")
+    redis_url: SecretUrl = setting(
+        SecretUrl(""),
+        "Redis 7 or Valkey 8 and later. Empty: `up` embeds one in the data folder, and the others find it there.",
+        matches(r"(rediss?|unix)://.+", "a redis://, rediss:// or unix:// URL"),
+    )
+    database_url: SecretUrl = setting(
+        SecretUrl(""),
+        "The system of record: postgresql://user:password@host/name. Empty: SQLite in the data folder, one host only.",
+        matches(r"(sqlite|postgresql)(\+[a-z0-9]+)?://.+", "a sqlite:/// or postgresql:// URL"),
+    )
+    api_token: Secret = setting(
+        Secret(""),
+        "The token that writes to the API want as `Authorization: Bearer`. `up` makes one; `serve` wants it set.",
+        _token,
+    )
+    api_url: str = setting(
+        "", "Where the client commands find the API. Empty: as up.json in the data folder says.", _web_url
+    )
+    public_url: str = setting("", "What absolute URLs in feeds begin with. Empty: the local edge's address.", _web_url)
+    host: str = setting("127.0.0.1", "Address to listen on; 0.0.0.0 for all.")
+    edge_port: int = setting(8080, "Port of the local edge.", _port)
+    feeds_port: int = setting(8081, "Port of the baker: what the CDN may reach.", _port)
+    api_port: int = setting(8082, "Port of the write API, which the CDN must not reach.", _port)
+    ops_port: int = setting(8083, "Port of /healthz, /readyz and /metrics, which the CDN must not reach.", _port)
+    edge_api_port: int = setting(8084, "Port of the local edge's invalidation API.", _port)
+    edge: Literal["local", "cloudfront"] = setting("local", "The edge that is told to drop artifacts.")
+    edge_profile: Literal["instant", "cloudfront"] = setting(
+        "instant", "How the local edge behaves: at once, or with CloudFront's delays and quotas."
+    )
+    edge_api_url: str = setting(
+        "", "The local edge's invalidation API. Empty: this host, EDGEBAKE_EDGE_API_PORT.", _web_url
+    )
+    distribution_id: str = setting(
+        "",
+        "The CloudFront distribution; needed with EDGEBAKE_EDGE=cloudfront.",
+        matches(r"[A-Z0-9]+", "like E2EXAMPLE1"),
+    )
+    cloudfront_endpoint_url: str = setting("", "Another endpoint for CloudFront's API. Empty: AWS's own.", _web_url)
+    tag_header: str = setting("Cache-Tag", "The header of the cache tags, as the distribution names it.", _header)
+    feed_ttl: int = setting(
+        300,
+        "Seconds that an edge may keep an artifact: s-maxage.",
+        at_least(1, "second", "every request reaches the origin"),
+    )
+    stale_while_revalidate: int = setting(
+        30, "Seconds that an edge may serve an expired artifact while it asks for the next.", at_least(0, "seconds")
+    )
+    stale_if_error: int = setting(
+        30, "Seconds that an edge may serve an expired artifact when the origin fails.", at_least(0, "seconds")
+    )
+    max_ttl: int = setting(
+        3600, "The cache policy's maximum TTL in seconds, which caps all three above.", at_least(1, "second")
+    )
+    tiers: int | None = setting(
+        None, "Caches between a browser and the origin. auto: 1 for the local edge, 2 for CloudFront.", between(1, 3)
+    )
+    call_interval: float | None = setting(
+        None,
+        "Seconds between CreateInvalidation calls. auto: 2 for CloudFront and its profile, 0.01 for instant.",
+        at_least(0, "seconds"),
+    )
+    timeline_cap: int = setting(
+        MAX_TIMELINE,
+        "Posts kept in a timeline; older ones come from the system of record.",
+        between(25, MAX_TIMELINE, "a page has up to 25 posts, and above 127 Redis takes six times the memory"),
+    )
+    max_pages: int = setting(40, "Pages of a feed; deeper ones are 404.", at_least(1, "page"))
+    own_posts: bool = setting(True, "Whether a user's own posts are in their feed.")
+    image_hosts: tuple[str, ...] = setting(
+        (),
+        "Hosts from which posts may show images; others are taken out.",
+        lambda hosts: next(
+            (f"{h!r} must be a host name." for h in hosts if not re.fullmatch(r"[a-z0-9.-]+(:\d+)?", h)), None
+        ),
+    )
+    robots: str = setting("", "The X-Robots-Tag of every artifact, such as `noindex`. Empty: none.", _value)
+    memory_mb: int = setting(
+        64, "Megabytes of artifacts and fragments that a baker keeps in memory.", at_least(1, "MB")
+    )
+    events: bool = setting(
+        False, "Whether to log a line for each bake, hit, publish and invalidation. `up` turns it on."
+    )
+
+    @property
+    def edge_tiers(self) -> int:
+        """Caches between a browser and the origin."""
+        return self.tiers if self.tiers is not None else (1 if self.edge == "local" else 2)
+
+    @property
+    def seconds_between_calls(self) -> float:
+        """Seconds between CreateInvalidation calls."""
+        if self.call_interval is not None:
+            return self.call_interval
+        return 0.01 if (self.edge, self.edge_profile) == ("local", "instant") else 2.0
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The file of the system of record, where it is one."""
+        if not self.database_url:
+            return self.data_dir / "edgebake.db"
+        scheme, _, path = self.database_url.reveal().partition("://")
+        return Path(path.removeprefix("/")) if scheme.startswith("sqlite") else None
+
+    @property
+    def record_url(self) -> str:
+        """The URL of the system of record."""
+        return self.database_url.reveal() or f"sqlite+aiosqlite:///{self.sqlite_file}"
+
+    @property
+    def public(self) -> str:
+        """What absolute URLs begin with."""
+        return self.public_url or f"http://127.0.0.1:{self.edge_port}"
+
+    @property
+    def edge_api(self) -> str:
+        """The local edge's invalidation API."""
+        return self.edge_api_url or f"http://127.0.0.1:{self.edge_api_port}"

@@ -1,0 +1,47 @@
+"""Fixtures that several test modules share, and the option ``--long``."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgebake.valkey import EmbeddedValkey
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--long``."""
+    parser.addoption("--long", action="store_true", help="run the tests that take minutes too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what takes minutes, unless asked for."""
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes; runs with --long"))
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
+    """A real Valkey for the whole run, configured as the embedded one is."""
+    server = EmbeddedValkey(tmp_path_factory.mktemp("valkey"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def valkey(valkey_server: EmbeddedValkey) -> str:
+    """The URL of a Valkey that holds nothing."""
+    with socket.create_connection(("127.0.0.1", valkey_server.port)) as client:
+        client.sendall(b"FLUSHALL\r\nSCRIPT FLUSH\r\nQUIT\r\n")
+        while client.recv(4096):
+            pass
+    return valkey_server.url
+
+
+@pytest.fixture
+def record_url(tmp_path: Path) -> str:
+    """The URL of a system of record that does not exist yet."""
+    return f"sqlite+aiosqlite:///{tmp_path}/edgebake.db"
