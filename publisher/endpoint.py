@@ -1,0 +1,129 @@
+"""Endpoints: one row of the API's table each, and what carries a request from its path to its answer."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from feeds.errors import FeedsError
+from feeds.ids import is_id
+from feeds.record import Record
+from publisher import bodies
+from publisher.bodies import Document
+from publisher.problem import Problem, of_feeds, of_id
+
+
+class Progress(Protocol):
+    """How far a change is, in Unix milliseconds; None for a state that it has not reached."""
+
+    @property
+    def readable_ms(self) -> int | None:
+        """When every part was written and its tags recorded."""
+
+    @property
+    def sent_ms(self) -> int | None:
+        """When every edge had taken its first batches."""
+
+    @property
+    def live_ms(self) -> int | None:
+        """When no edge could serve any longer what was before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What the endpoints work with.
+
+    ``refuse`` says why no write can be taken just now, or None where it can.
+    """
+
+    record: Record
+    progress: Callable[[str], Awaitable[Progress | None]]
+    refuse: Callable[[], str | None] | None
+    max_body: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request at an endpoint. ``ids`` are the names in its path, each within the grammar."""
+
+    backend: Backend
+    endpoint: "Endpoint"
+    request: Request
+    ids: Mapping[str, str]
+    body: bytes
+
+    def document(self, model: type[Document]) -> Document:
+        """Return the body and the names in the path as ``model``. Raises Problem 400, 415 or 422."""
+        if not self.body and self.endpoint.body_optional:
+            return bodies.validated(model, {}, self.ids)
+        bodies.check_type(self.request)
+        return bodies.validated(model, bodies.parse(self.body), self.ids)
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A row of the table: what answers a method at a path, and the types that go in and out."""
+
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    answer: type[BaseModel]
+    body: type[BaseModel] | None = None
+    body_optional: bool = False
+    status: int = 200
+    public: bool = False
+
+    @property
+    def key(self) -> str:
+        """How people and the documentation name it: ``PUT /api/site``."""
+        return f"{self.method} {self.path}"
+
+
+class Resource:
+    """The ASGI application at one path: its methods, and every refusal as a problem."""
+
+    def __init__(self, backend: Backend, endpoints: Sequence[Endpoint]) -> None:
+        self._backend = backend
+        self._path = endpoints[0].path
+        self._methods = {endpoint.method: endpoint for endpoint in endpoints}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except Problem as problem:
+            response = problem.response()
+        except ClientDisconnect:
+            return  # nobody is there to read an answer, and nothing was kept
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        endpoint = self._endpoint(request)
+        ids: dict[str, str] = request.path_params
+        for name, value in ids.items():
+            if not is_id(value):
+                raise of_id(name, value)
+        body = await bodies.read(request, self._backend.max_body)
+        try:
+            return await endpoint.handler(Call(self._backend, endpoint, request, ids, body))
+        except FeedsError as failure:
+            raise of_feeds(failure, path=ids, batch=endpoint.path == "/api/changes") from failure
+
+    def _endpoint(self, request: Request) -> Endpoint:
+        # The router's regular expressions let a newline pass at the end of a path.
+        if not request.scope["path"].endswith(self._path.format(**request.path_params)):
+            raise Problem(404, "there is nothing at this path: /api lists what there is")
+        method = "GET" if request.method == "HEAD" else request.method
+        if method not in self._methods:
+            allowed = ", ".join(sorted(self._methods))
+            raise Problem(405, f"{self._path} takes {allowed}", headers={"Allow": allowed})
+        return self._methods[method]
