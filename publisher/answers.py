@@ -6,8 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from feeds.model import Post, Site, User
-
-State = Literal["accepted", "readable", "sent", "live"]
+from feeds.progress import State
 
 
 class _Answer(BaseModel):

@@ -11,12 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from feeds.progress import Progress
 from feeds.record import Record
 from publisher import changes, openapi, posts, site, users
 from publisher.answers import Links
 from publisher.auth import BearerAuth
 from publisher.bodies import MAX_BODY
-from publisher.endpoint import Backend, Call, Endpoint, Progress, Resource
+from publisher.endpoint import Backend, Call, Endpoint, Resource
 from publisher.problem import Problem
 from publisher.writes import shown
 
@@ -66,7 +67,7 @@ def create_app(
 ) -> Starlette:
     """Return the write API over ``record``.
 
-    ``progress`` says how far a change is, None where no worker has seen it. ``refuse`` says why no write can be
+    ``progress`` says how far a change is, None where there is no such change. ``refuse`` says why no write can be
     taken just now. Raises ValueError for an empty token: it would let everybody in.
     """
     if not token:

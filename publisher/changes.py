@@ -3,12 +3,13 @@
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+from redis.exceptions import RedisError
 from starlette.responses import Response
 
 from feeds.command import Command, Invalidate
-from feeds.outbox import ChangeRow
-from publisher.answers import ChangeAnswer, Reached, State, Written, WrittenBatch, moment
-from publisher.endpoint import Call, Endpoint, Progress
+from feeds.progress import Progress
+from publisher.answers import ChangeAnswer, Reached, Written, WrittenBatch, moment
+from publisher.endpoint import Call, Endpoint
 from publisher.problem import FieldError, Problem
 from publisher.writes import apply, shown, write, written
 
@@ -35,38 +36,31 @@ async def write_batch(call: Call) -> Response:
 async def read_change(call: Call) -> Response:
     """Show how far a change is."""
     name = call.ids["change"]
-    row = await call.backend.record.change(name)
-    if row is None:
+    try:
+        progress = await call.backend.progress(name)
+    except RedisError as failure:
+        detail = f"Redis does not answer ({failure}): the change is safe, how far it is can be asked later"
+        raise Problem(503, detail, headers={"Retry-After": "1"}) from failure
+    if progress is None:
         reason = "does not exist, or has been live for a week"
         raise Problem(404, f"change: {name!r} {reason}", [FieldError("change", name, reason)])
-    return shown(change_answer(row, await call.backend.progress(name)))
+    return shown(change_answer(progress))
 
 
-def change_answer(row: ChangeRow, progress: Progress | None) -> ChangeAnswer:
-    """Return what the outbox and the workers know of a change."""
-    readable_ms = progress.readable_ms if progress else None
-    sent_ms = progress.sent_ms if progress else None
-    live_ms = progress.live_ms if progress else None
-    reached: dict[State, int | None] = {
-        "live": row.live_ms if live_ms is None else live_ms,
-        "sent": sent_ms,
-        "readable": readable_ms,
-        "accepted": row.accepted_ms,
-    }
+def change_answer(progress: Progress) -> ChangeAnswer:
+    """Return how far a change is as the API shows it."""
+    accepted_ms = progress.at["accepted"]
+    reached = {state: Reached(at=moment(ms), ms=ms - accepted_ms) for state, ms in progress.at.items()}
     return ChangeAnswer(
-        id=row.id,
-        kind=row.kind,
-        subject=row.subject,
-        state=next(state for state, at_ms in reached.items() if at_ms is not None),
-        accepted=Reached(at=moment(row.accepted_ms), ms=0),
-        readable=_reached(row, readable_ms),
-        sent=_reached(row, sent_ms),
-        live=_reached(row, reached["live"]),
+        id=progress.change,
+        kind=progress.kind,
+        subject=progress.subject,
+        state=progress.state,
+        accepted=reached["accepted"],
+        readable=reached.get("readable"),
+        sent=reached.get("sent"),
+        live=reached.get("live"),
     )
-
-
-def _reached(row: ChangeRow, unix_ms: int | None) -> Reached | None:
-    return None if unix_ms is None else Reached(at=moment(unix_ms), ms=unix_ms - row.accepted_ms)
 
 
 ENDPOINTS = (

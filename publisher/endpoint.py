@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
@@ -11,26 +10,11 @@ from starlette.types import Receive, Scope, Send
 
 from feeds.errors import FeedsError
 from feeds.ids import is_id
+from feeds.progress import Progress
 from feeds.record import Record
 from publisher import bodies
 from publisher.bodies import Document
 from publisher.problem import Problem, of_feeds, of_id
-
-
-class Progress(Protocol):
-    """How far a change is, in Unix milliseconds; None for a state that it has not reached."""
-
-    @property
-    def readable_ms(self) -> int | None:
-        """When every part was written and its tags recorded."""
-
-    @property
-    def sent_ms(self) -> int | None:
-        """When every edge had taken its first batches."""
-
-    @property
-    def live_ms(self) -> int | None:
-        """When no edge could serve any longer what was before it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,10 @@ from publisher.answers import Written
 from publisher.endpoint import Call
 from publisher.problem import FieldError, Problem
 
-POSTS_STAY_PUBLIC = "feed_visibility says who may read this user's feed; posts, and so /author and /post, are public whoever wrote them."
+POSTS_STAY_PUBLIC = (
+    "feed_visibility says who may read this user's feed; "
+    "posts, and so /author and /post, stay public, whoever wrote them"
+)
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
 
 _events = logging.getLogger("edgebake.events")
