@@ -1,0 +1,56 @@
+"""The Redis keys of the fence, the ledger and the pending set. All keys of a shard share its hash tag.
+
+=======================  ======  ==============================================================================
+key                      type    what
+=======================  ======  ==============================================================================
+``{ss}:fence:count``     string  the shard's counter; rises with each record
+``{ss}:fence:log``       zset    cache tag → the newest count it was recorded under
+``{ss}:fence:floor``     string  the newest count that was trimmed out of the log; older notes cannot be checked
+``{ss}:ledger:span``     string  ``first last``: the buckets of the ledger that exist
+``{ss}:ledger:<n>``      set     tags of answers that may be at the edge until second ``64 n`` to ``64 n + 63``
+``{ss}:unsent:<edge>``   zset    pending: cache tag → the oldest count it waits for
+``{ss}:newest:<edge>``   hash    pending: cache tag → the newest count merged into it
+``{ss}:claimed:<edge>``  zset    batch → oldest count of its tags in this shard; minted, not accepted
+``{ss}:flying:<edge>``   zset    batch → the same; accepted, not complete
+``batches:<edge>``       hash    batch → what is stored of it before the first call
+=======================  ======  ==============================================================================
+"""
+
+from functools import cache
+
+SHARDS = 64
+
+
+@cache
+def count(shard: int) -> str:
+    """Return the key of a shard's counter."""
+    return f"{{{shard:02x}}}:fence:count"
+
+
+@cache
+def fence(shard: int) -> tuple[str, str, str, str]:
+    """Return the keys of a shard's fence and ledger, in the order that the scripts take them."""
+    prefix = f"{{{shard:02x}}}"
+    return (count(shard), f"{prefix}:fence:log", f"{prefix}:fence:floor", f"{prefix}:ledger:span")
+
+
+@cache
+def pending(shard: int, edge: str) -> tuple[str, str, str, str]:
+    """Return the keys of a shard's pending set of one edge: unsent, newest, claimed, flying."""
+    prefix = f"{{{shard:02x}}}"
+    return tuple(f"{prefix}:{name}:{edge}" for name in ("unsent", "newest", "claimed", "flying"))  # type: ignore[return-value]  # four names
+
+
+def batches(edge: str) -> str:
+    """Return the key of an edge's stored batches."""
+    return f"batches:{edge}"
+
+
+def lease(edge: str) -> str:
+    """Return the key of the lease on an edge's drain loop."""
+    return f"lease:drain:{edge}"
+
+
+def last_call(account: str) -> str:
+    """Return the key of the call budget that all edges of one AWS account share."""
+    return f"calls:{account}"

@@ -1,0 +1,110 @@
+"""How far a change has come: accepted → readable → sent → live. Kept in Redis; the end is kept with the outbox row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import time
+from typing import Literal
+
+from redis.asyncio import Redis
+
+from feeds import keys, scripts
+from feeds.affected import Affected
+from feeds.record import Record
+
+KEEP_S = 86_400
+"""Seconds for which Redis keeps the times of a live change; the outbox keeps the row for a week."""
+
+State = Literal["accepted", "readable", "sent", "live"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a change is, and when it came there, in Unix milliseconds."""
+
+    change: str
+    kind: str
+    subject: str
+    state: State
+    at: Mapping[State, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A readable change that is not live: the counts under which its tags were recorded, by shard."""
+
+    change: str
+    counts: Mapping[int, int]
+    sent: bool
+
+
+def now_ms() -> int:
+    """Return the time, in Unix milliseconds."""
+    return int(time() * 1000)
+
+
+class Board:
+    """The progress of all changes."""
+
+    def __init__(self, redis: Redis, record: Record) -> None:
+        self._redis = redis
+        self._record = record
+
+    async def recorded(self, parts: Sequence[tuple[Affected, Mapping[int, int]]]) -> None:
+        """Note parts as recorded, each with the counts that its tags were recorded under, by shard."""
+        now = now_ms()
+        commands = [
+            scripts.call(
+                scripts.PROGRESS,
+                (keys.change(part.change_id), keys.WAITING),
+                *(now, part.attempt, part.part, "" if part.parts is None else part.parts),
+                *(word for pair in counts.items() for word in pair),
+            )
+            for part, counts in parts
+        ]
+        await scripts.execute(self._redis, commands)
+
+    async def waiting(self, limit: int) -> list[Waiting]:
+        """Return readable changes that are not live, the longest waiting first."""
+        (names,) = await scripts.execute(self._redis, [("ZRANGE", keys.WAITING, 0, limit - 1)])
+        changes = [name.decode() for name in names]
+        rows = await scripts.execute(self._redis, [("HGETALL", keys.change(change)) for change in changes])
+        return [_waiting(change, row) for change, row in zip(changes, rows, strict=True)]
+
+    async def sent(self, changes: Sequence[str]) -> None:
+        """Note that every edge has taken these changes' first batches."""
+        now = now_ms()
+        await scripts.execute(self._redis, [("HSETNX", keys.change(change), "sent", now) for change in changes])
+
+    async def live(self, changes: Sequence[str]) -> None:
+        """Note that these changes are live: with the outbox first, so that none is forgotten there."""
+        if not changes:
+            return
+        now = now_ms()
+        await self._record.outbox_live(dict.fromkeys(changes, now))
+        commands: list[scripts.Command] = []
+        for change in changes:
+            commands.append(("HSETNX", keys.change(change), "sent", now))
+            commands.append(("HSETNX", keys.change(change), "live", now))
+            commands.append(("EXPIRE", keys.change(change), KEEP_S))
+        commands.append(("ZREM", keys.WAITING, *changes))
+        commands.append(("PUBLISH", keys.WAKE_PROGRESS, " ".join(changes)))
+        await scripts.execute(self._redis, commands)
+
+    async def of(self, change: str) -> Progress | None:
+        """Return where a change is, or None where there is no such change."""
+        row = await self._record.change(change)
+        if row is None:
+            return None
+        (kept,) = await scripts.execute(self._redis, [("HGETALL", keys.change(change))])
+        at: dict[State, int] = {"accepted": row.accepted_ms}
+        state: State = "accepted"
+        for step in ("readable", "sent", "live"):
+            moment = int(kept.get(step.encode(), 0)) or (row.live_ms if step == "live" else None)
+            if moment:
+                at[step], state = moment, step
+        return Progress(change, row.kind, row.subject, state, at)
+
+
+def _waiting(change: str, row: Mapping[bytes, bytes]) -> Waiting:
+    counts = {int(field[6:]): int(count) for field, count in row.items() if field.startswith(b"count:")}
+    return Waiting(change, counts, b"sent" in row)

@@ -1,0 +1,102 @@
+"""The relay: takes rows out of the outbox that were not relayed yet and numbers them into the change stream.
+
+One process relays at a time, by a lease; two would do no harm but double work. It also sees to it that a post
+appears when its time has come, and forgets rows that were live for a week.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from redis.asyncio import Redis
+
+from feeds import keys, scripts
+from feeds.change import decode, subject_of
+from feeds.outbox import OutboxRow
+from feeds.progress import now_ms
+from feeds.record import Record
+from feeds.stream import hold
+
+BATCH = 500
+POLL_S = 0.25
+LOOK_MS = 500
+LEASE_S = 3.0
+KEEP_MS = 7 * 86_400_000
+PRUNE_EVERY_S = 3600.0
+
+log = logging.getLogger(__name__)
+events = logging.getLogger("edgebake.events")
+
+
+class Relay:
+    """Moves changes from the outbox into the stream."""
+
+    def __init__(self, redis: Redis, record: Record) -> None:
+        self._redis = redis
+        self._record = record
+        self._due_ms = 0
+        self._lease = redis.lock(keys.RELAY_LEASE, timeout=LEASE_S, thread_local=False)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Relay until ``stop`` is set, woken by pub/sub and, where a message is lost, by a poll."""
+        pruned = 0.0
+        async with wakes(self._redis, keys.WAKE_RELAY) as woken:
+            while not stop.is_set():
+                woken.clear()  # before the work, so that a wake during it is not lost
+                if await hold(self._lease):
+                    await self.relay()
+                    if asyncio.get_running_loop().time() - pruned > PRUNE_EVERY_S:
+                        pruned = asyncio.get_running_loop().time()
+                        await self._record.outbox_prune(now_ms() - KEEP_MS)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(woken.wait(), POLL_S)
+
+    async def relay(self) -> int:
+        """Relay all that is in the outbox now; return how many changes that were."""
+        await self._publish_due()
+        total = 0
+        while rows := await self._record.outbox_take(BATCH):
+            await scripts.execute(self._redis, [_entry(row) for row in rows])
+            await self._record.outbox_relayed([row.row for row in rows])
+            total += len(rows)
+            for row in rows:
+                _tell(row)
+        return total
+
+    async def _publish_due(self) -> None:
+        """Publish what is due; look for posts that were scheduled since at least once a LOOK_MS."""
+        now = now_ms()
+        while now >= self._due_ms:
+            found, due = await self._record.publish_due(now, BATCH)
+            later = now + LOOK_MS
+            self._due_ms = now if found == BATCH else min(later, due or later)
+
+
+def _entry(row: OutboxRow) -> scripts.Command:
+    return ("XADD", keys.CHANGES, "*", "id", row.id, "kind", row.kind, "body", row.body)
+
+
+def _tell(row: OutboxRow) -> None:
+    if events.isEnabledFor(logging.INFO):
+        fields = {"change": row.id, "kind": row.kind, "subject": subject_of(decode(row.kind, row.body))}
+        events.info("publish", extra={"fields": fields})
+
+
+@contextlib.asynccontextmanager
+async def wakes(redis: Redis, channel: str) -> AsyncIterator[asyncio.Event]:
+    """Set an event whenever somebody publishes on a channel. It only wakes: nothing depends on a message."""
+    woken = asyncio.Event()
+    async with redis.pubsub() as pubsub:
+        await pubsub.subscribe(channel)
+
+        async def listen() -> None:
+            async for _ in pubsub.listen():
+                woken.set()
+
+        listener = asyncio.create_task(listen())
+        try:
+            yield woken
+        finally:
+            listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
