@@ -56,10 +56,12 @@ class PendingSet:
         replies = await scripts.execute(self._redis, [self._pending(shard, limit) for shard in shards])
         return {shard: _state(reply) for shard, reply in zip(shards, replies, strict=True)}
 
-    async def mint(self, waiting: Mapping[int, Sequence[Waiting]]) -> Minted:
-        """Store a batch of these tags, then take from each shard those into which nothing was merged since."""
-        tags = tuple(dict.fromkeys(entry.tag for entries in waiting.values() for entry in entries))
-        minted = Minted(Batch(uuid.uuid4().hex, tags), tuple(waiting), None)
+    async def mint(self, tags: Sequence[str], waiting: Mapping[int, Sequence[Waiting]]) -> Minted:
+        """Store a batch of tags, then take from each shard the entries that they cover, unless something newer merged.
+
+        ``waiting`` holds these entries as the planner saw them, by shard.
+        """
+        minted = Minted(Batch(uuid.uuid4().hex, tuple(tags)), tuple(waiting), None)
         await self._store(minted)
         claims = [self._claim(shard, minted.batch.id, entries) for shard, entries in waiting.items()]
         await scripts.execute(self._redis, claims)

@@ -6,6 +6,7 @@ local function oldest(key)
   return redis.call("ZRANGE", key, 0, 0, "WITHSCORES")[2] or ""
 end
 local reply = {tonumber(redis.call("GET", KEYS[1]) or 0), oldest(KEYS[2]), oldest(KEYS[4]), oldest(KEYS[5])}
+if ARGV[1] == "0" then return reply end
 local waiting = redis.call("ZRANGE", KEYS[2], 0, tonumber(ARGV[1]) - 1, "WITHSCORES")
 for i = 1, #waiting, 2 do
   reply[#reply + 1] = waiting[i]
