@@ -5,6 +5,7 @@ CloudFront's cache tags ignore case and its paths cannot hold ``~``, so an id is
 
 import base64
 import re
+import secrets
 import zlib
 
 from feeds.errors import InvalidId
@@ -42,3 +43,8 @@ def map_id(text: str) -> str:
     if not 1 <= len(raw) <= MAPPED_BYTES:
         raise InvalidId(f"id {text!r} has {len(raw)} bytes: an id outside {PATTERN} must have 1 to {MAPPED_BYTES}")
     return MAPPED_PREFIX + base64.b32encode(raw).decode().rstrip("=").lower()
+
+
+def fresh_id(prefix: str, now_ms: int) -> str:
+    """Return a new id that sorts by time and cannot be guessed: the prefix, ``-`` and 28 hexadecimal digits."""
+    return f"{prefix}-{now_ms:012x}{secrets.token_hex(8)}"

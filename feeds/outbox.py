@@ -1,6 +1,12 @@
 """The outbox: the changes, committed with the data that they changed, until a week after they are live."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from feeds.schema import is_waiting, outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +30,38 @@ class ChangeRow:
     accepted_ms: int
     relayed: bool
     live_ms: int | None
+
+
+async def take(conn: AsyncConnection, limit: int) -> list[OutboxRow]:
+    """Return rows not yet relayed, by row number."""
+    c = outbox.c
+    query = select(c.row, c.id, c.kind, c.body, c.accepted_ms).where(is_waiting).order_by(c.row).limit(limit)
+    return [OutboxRow(*row) for row in await conn.execute(query)]
+
+
+async def mark_relayed(conn: AsyncConnection, rows: Sequence[int], now_ms: int) -> None:
+    """Note that rows are in the change stream."""
+    statement = update(outbox).where(outbox.c.row == bindparam("number"), is_waiting).values(relayed_ms=now_ms)
+    await conn.execute(statement, [{"number": row} for row in rows])
+
+
+async def mark_live(conn: AsyncConnection, live: Mapping[str, int]) -> None:
+    """Note when changes became live; the first time counts."""
+    statement = update(outbox).where(outbox.c.id == bindparam("change"), outbox.c.live_ms.is_(None))
+    rows = [{"change": change, "at": at} for change, at in live.items()]
+    await conn.execute(statement.values(live_ms=bindparam("at")), rows)
+
+
+async def prune(conn: AsyncConnection, before_ms: int) -> int:
+    """Forget the changes that were live before ``before_ms``; what never became live stays."""
+    return (await conn.execute(delete(outbox).where(outbox.c.live_ms < before_ms))).rowcount
+
+
+async def find(conn: AsyncConnection, change: str) -> ChangeRow | None:
+    """Return what the outbox knows of a change."""
+    c = outbox.c
+    query = select(c.id, c.kind, c.subject, c.accepted_ms, c.relayed_ms, c.live_ms).where(c.id == change)
+    row = (await conn.execute(query)).one_or_none()
+    if row is None:
+        return None
+    return ChangeRow(row.id, row.kind, row.subject, row.accepted_ms, row.relayed_ms is not None, row.live_ms)

@@ -1,0 +1,141 @@
+"""The database under the system of record: its connections, its transactions, and which failures are tried again."""
+
+import asyncio
+import random
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from feeds.errors import RecordUnavailable
+
+T = TypeVar("T")
+
+DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
+BUSY_MS = 250
+"""How long SQLite itself waits for its lock; the rest of the patience is whole transactions tried again."""
+
+_RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})  # PostgreSQL: serialization failure, deadlock, lock time-out
+_RETRIED_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_PRAGMAS = (
+    f"PRAGMA busy_timeout = {BUSY_MS}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA cache_size = -32768",
+)
+
+
+def database_url(url: str) -> URL:
+    """Return the URL with its async driver. Raises ValueError for a database that is not supported."""
+    parsed = make_url(url)
+    if parsed.drivername not in DRIVERS:
+        raise ValueError(f"database URL starts with {parsed.drivername!r}: it must be sqlite:/// or postgresql://")
+    if parsed.drivername.startswith("sqlite") and parsed.database in (None, "", ":memory:"):
+        raise ValueError(f"database URL is {url!r}: it must name a file, for several processes share it")
+    return parsed.set(drivername=DRIVERS[parsed.drivername])
+
+
+def is_postgresql(conn: AsyncConnection | Connection) -> bool:
+    """Tell whether a connection leads to PostgreSQL."""
+    return conn.dialect.name == "postgresql"
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One pool for writes and one for reads, so that reads never wait for SQLite's write lock."""
+
+    writes: AsyncEngine
+    reads: AsyncEngine
+    patience: float
+    """Seconds after which a write that is still refused a lock is given up."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.reads.dispose()
+        await self.writes.dispose()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection that sees one moment of the database."""
+        try:
+            async with self.reads.connect() as conn:
+                yield conn
+        except (DBAPIError, PoolTimeout, OSError) as error:
+            raise _translated(error) from error
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Do ``work`` in a transaction of its own, again from its beginning where the database asks for it."""
+        deadline = asyncio.get_running_loop().time() + self.patience
+        pause = 0.005
+        while True:
+            try:
+                async with self.writes.begin() as conn:
+                    return await work(conn)
+            except (DBAPIError, PoolTimeout, OSError) as error:
+                if not _is_retried(error) or asyncio.get_running_loop().time() + pause > deadline:
+                    raise _translated(error) from error
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(pause * 2, 0.25)
+
+
+def connect(url: str, patience: float) -> Database:
+    """Return the database of a URL; nothing is opened yet."""
+    parsed = database_url(url)
+    if parsed.drivername == DRIVERS["sqlite"]:
+        return _sqlite(parsed, patience)
+    common: dict[str, Any] = {"pool_pre_ping": True, "pool_timeout": patience}
+    return Database(
+        writes=create_async_engine(parsed, pool_size=5, max_overflow=5, **common),
+        reads=create_async_engine(parsed, pool_size=5, max_overflow=10, isolation_level="REPEATABLE READ", **common),
+        patience=patience,
+    )
+
+
+def _sqlite(url: URL, patience: float) -> Database:
+    # One write connection: writers of this process queue for it in order, and only other processes meet in SQLITE_BUSY.
+    writes = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=patience)
+    reads = create_async_engine(url, pool_size=5, max_overflow=10, pool_timeout=patience)
+    _begin_with(writes, "BEGIN IMMEDIATE")
+    _begin_with(reads, "BEGIN")
+    return Database(writes=writes, reads=reads, patience=patience)
+
+
+def _begin_with(engine: AsyncEngine, statement: str) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # or the driver would begin by itself, deferred, at the first write
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(conn: Connection) -> None:
+        conn.exec_driver_sql(statement)
+
+
+def _is_retried(error: Exception) -> bool:
+    cause = getattr(error, "orig", None)
+    code = getattr(getattr(cause, "__cause__", None), "sqlite_errorcode", getattr(cause, "sqlite_errorcode", 0))
+    return (code & 0xFF) in _RETRIED_CODES or getattr(cause, "sqlstate", None) in _RETRIED_STATES
+
+
+def _translated(error: Exception) -> Exception:
+    is_away = isinstance(error, (OperationalError, InterfaceError, PoolTimeout, OSError)) or _is_retried(error)
+    if is_away or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        cause = getattr(error, "orig", None) or error
+        return RecordUnavailable(f"the system of record does not answer: {cause}. Try again")
+    return error

@@ -1,0 +1,175 @@
+"""The first tables.
+
+A revision is frozen: it spells the tables out, for the schema module moves on.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision: str | None = None
+
+ID = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
+
+
+def upgrade() -> None:
+    """Create everything."""
+    _users()
+    _posts()
+    _site_and_applied()
+    _log()
+
+
+def _users() -> None:
+    op.create_table(
+        "users",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("about", sa.Text(), nullable=False),
+        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("page_size", sa.Integer(), nullable=False),
+        sa.Column("feed_order", sa.Text(), nullable=False),
+        sa.Column("feed_visibility", sa.Text(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("profile_version", sa.BigInteger(), nullable=False),
+        sa.Column("follows_version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+    )
+    op.create_table(
+        "mutes",
+        sa.Column("user", ID, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("value", ID, nullable=False),
+        sa.PrimaryKeyConstraint("user", "kind", "value", name=op.f("pk_mutes")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "follows",
+        sa.Column("user", ID, nullable=False),
+        sa.Column("author", ID, nullable=False),
+        sa.PrimaryKeyConstraint("user", "author", name=op.f("pk_follows")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_follows_author_user", "follows", ["author", "user"])
+    op.create_table(
+        "blocks",
+        sa.Column("user", ID, nullable=False),
+        sa.Column("blocked", ID, nullable=False),
+        sa.PrimaryKeyConstraint("user", "blocked", name=op.f("pk_blocks")),
+        sqlite_with_rowid=False,
+    )
+
+
+def _posts() -> None:
+    op.create_table(
+        "posts",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("author", ID, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("content_type", sa.Text(), nullable=False),
+        sa.Column("tags", sa.Text(), nullable=False),
+        sa.Column("published_ms", sa.BigInteger(), nullable=False),
+        sa.Column("edited_ms", sa.BigInteger(), nullable=False),
+        sa.Column("likes", sa.BigInteger(), nullable=False),
+        sa.Column("comments", sa.BigInteger(), nullable=False),
+        sa.Column("views", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_posts")),
+    )
+    op.create_index("ix_posts_author", "posts", ["author"])
+    op.create_index(
+        "ix_posts_due",
+        "posts",
+        ["published_ms"],
+        unique=False,
+        sqlite_where=sa.text("state = 'scheduled'"),
+        postgresql_where=sa.text("state = 'scheduled'"),
+    )
+    op.create_index(
+        "ix_posts_feed",
+        "posts",
+        ["author", "published_ms", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'published'"),
+        postgresql_where=sa.text("state = 'published'"),
+    )
+    op.create_table(
+        "post_tags",
+        sa.Column("post", ID, nullable=False),
+        sa.Column("tag", ID, nullable=False),
+        sa.PrimaryKeyConstraint("post", "tag", name=op.f("pk_post_tags")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_post_tags_tag", "post_tags", ["tag", "post"])
+
+
+def _site_and_applied() -> None:
+    op.create_table(
+        "site",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("home_page_url", sa.Text(), nullable=True),
+        sa.Column("template_version", sa.Text(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_site")),
+    )
+    op.create_table(
+        "applied",
+        sa.Column("subject", ID, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_applied")),
+        sqlite_with_rowid=False,
+    )
+
+
+def _log() -> None:
+    op.create_table(
+        "outbox",
+        sa.Column("row", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("accepted_ms", sa.BigInteger(), nullable=False),
+        sa.Column("relayed_ms", sa.BigInteger(), nullable=True),
+        sa.Column("live_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("row", name=op.f("pk_outbox")),
+        sa.UniqueConstraint("id", name=op.f("uq_outbox_id")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_outbox_live",
+        "outbox",
+        ["live_ms"],
+        unique=False,
+        sqlite_where=sa.text("live_ms IS NOT NULL"),
+        postgresql_where=sa.text("live_ms IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_outbox_waiting",
+        "outbox",
+        ["row"],
+        unique=False,
+        sqlite_where=sa.text("relayed_ms IS NULL"),
+        postgresql_where=sa.text("relayed_ms IS NULL"),
+    )
+    op.create_table(
+        "idempotency",
+        sa.Column("key", ID, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("outcomes", sa.LargeBinary(), nullable=False),
+        sa.Column("made_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_idempotency")),
+    )
+    op.create_index("ix_idempotency_made_ms", "idempotency", ["made_ms"])

@@ -1,0 +1,76 @@
+"""Reads of the system of record that say what feeds draw from: who follows whom, and which posts that proposes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, tuple_, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from feeds.model import Candidate, OrderKey
+from feeds.schema import follows, is_published, mutes, post_tags, posts
+
+
+async def followers(conn: AsyncConnection, author: str, tags: Sequence[str], after: str, limit: int) -> list[str]:
+    """Return who follows ``author`` and mutes neither them nor one of ``tags``, by id, above ``after``."""
+    unwanted = [and_(mutes.c.kind == "author", mutes.c.value == author)]
+    if tags:
+        unwanted.append(and_(mutes.c.kind == "tag", mutes.c.value.in_(tags)))
+    query = (
+        select(follows.c.user)
+        .where(follows.c.author == author, follows.c.user > after)
+        .where(~exists().where(mutes.c.user == follows.c.user, or_(*unwanted)))
+        .order_by(follows.c.user)
+        .limit(limit)
+    )
+    return list((await conn.execute(query)).scalars())
+
+
+async def candidates(
+    conn: AsyncConnection, user: str, before: OrderKey | None, limit: int, own: bool
+) -> list[Candidate]:
+    """Return the newest published posts for a user's feed, strictly below ``before``, muted ones left out."""
+    drawn = select(follows.c.author).where(follows.c.user == user)
+    if own:
+        drawn = union_all(drawn, select(literal(user)))  # type: ignore[assignment]  # both select one column
+    authors = drawn.subquery()
+    muted = exists().where(mutes.c.user == user, mutes.c.kind == "author", mutes.c.value == authors.c.author)
+    query = _newest(before, limit).join(authors, authors.c.author == posts.c.author).where(~muted)
+    if await _mutes_tags(conn, user):
+        query = query.where(~_has_muted_tag(user))
+    return [Candidate(*row) for row in await conn.execute(query)]
+
+
+async def author_posts(conn: AsyncConnection, author: str, before: OrderKey | None, limit: int) -> list[Candidate]:
+    """Return an author's newest published posts, strictly below ``before``."""
+    return [Candidate(*row) for row in await conn.execute(_newest(before, limit).where(posts.c.author == author))]
+
+
+async def post_ids(conn: AsyncConnection, author: str, after: str, limit: int) -> list[str]:
+    """Return the ids of an author's published posts, sorted, above ``after``."""
+    query = select(posts.c.id).where(posts.c.author == author, is_published, posts.c.id > after)
+    return list((await conn.execute(query.order_by(posts.c.id).limit(limit))).scalars())
+
+
+async def some_users(conn: AsyncConnection, limit: int) -> list[str]:
+    """Return users who follow most authors that have posts."""
+    has_posts = exists().where(posts.c.author == follows.c.author, is_published)
+    query = select(follows.c.user).where(has_posts).group_by(follows.c.user)
+    query = query.order_by(func.count().desc(), follows.c.user).limit(limit)
+    return list((await conn.execute(query)).scalars())
+
+
+def _newest(before: OrderKey | None, limit: int) -> Select[Any]:
+    query = select(posts.c.published_ms, posts.c.id, posts.c.author).where(is_published)
+    if before is not None:
+        query = query.where(tuple_(posts.c.published_ms, posts.c.id) < tuple_(*before))
+    return query.order_by(posts.c.published_ms.desc(), posts.c.id.desc()).limit(limit)
+
+
+async def _mutes_tags(conn: AsyncConnection, user: str) -> bool:
+    return bool(await conn.scalar(select(exists().where(mutes.c.user == user, mutes.c.kind == "tag"))))
+
+
+def _has_muted_tag(user: str) -> ColumnElement[bool]:
+    return exists().where(
+        post_tags.c.post == posts.c.id, mutes.c.user == user, mutes.c.kind == "tag", mutes.c.value == post_tags.c.tag
+    )

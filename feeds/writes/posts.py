@@ -1,0 +1,203 @@
+"""Writes to posts. What a command makes of a post is a pure function; storing it and naming the change is one more."""
+
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any, assert_never
+
+import orjson
+from sqlalchemy import bindparam, delete, insert
+
+from feeds.change import PostEdited, PostPublished, PostWithdrawn
+from feeds.command import CreatePost, DeletePost, EditPost, PublishPost, UnpublishPost, milliseconds
+from feeds.errors import Conflict, Gone, NotFound
+from feeds.model import Post, PostState
+from feeds.queries import find_posts
+from feeds.schema import post_tags, posts
+from feeds.writes.outcome import Outcome
+from feeds.writes.unit import Unit
+
+ERASED: dict[str, Any] = {
+    "state": "deleted",
+    "title": "",
+    "url": None,
+    "content": "",
+    "content_type": "html",
+    "tags": "[]",
+    "likes": 0,
+    "comments": 0,
+    "views": 0,
+}
+"""The columns that a tombstone does not keep."""
+
+COUNTS = frozenset({"likes", "comments", "views"})
+"""What readers do to a post: it is not edited by that."""
+
+
+def created(command: CreatePost, before: Post | None, now_ms: int, *, upsert: bool = False) -> Post:
+    """Return what ``command`` makes of a post, or ``before`` itself where that says the same.
+
+    What is there is replaced where the command has a version (its caller saw that it is newer) or is an ``upsert``.
+    """
+    wanted = _wanted(command, before, now_ms)
+    if before is None:
+        return wanted
+    if before.author != command.author:
+        raise Conflict("author", command.author, f"post {before.id!r} is by {before.author!r} and stays so")
+    if before.state is PostState.DELETED and command.version is None:
+        raise Gone("post", before.id, "this post was deleted; only a newer version of the source creates it again")
+    if replace(wanted, edited_ms=before.edited_ms) == before:
+        return before
+    if command.version is None and not upsert:
+        raise Conflict("post", before.id, "there is another post of this id; edit that, or give a version")
+    return wanted if _text(wanted) != _text(before) else replace(wanted, edited_ms=before.edited_ms)
+
+
+def edited(command: EditPost, before: Post, now_ms: int) -> Post:
+    """Return the post with the fields that were given."""
+    given = command.model_fields_set - {"kind", "post", "version", "published", "tags"}
+    values: dict[str, Any] = {name: getattr(command, name) for name in given}
+    if "tags" in command.model_fields_set:
+        values["tags"] = distinct(command.tags)
+    after = replace(before, **values)
+    if command.published is not None:
+        after = _placed(after, command.published, now_ms)
+    if set(values) - COUNTS and after != before:
+        after = replace(after, edited_ms=now_ms)
+    return after
+
+
+def published(command: PublishPost, before: Post, now_ms: int) -> Post:
+    """Return the post as published at the time given, else at the time it had, a draft now."""
+    if command.published is not None:
+        return _placed(before, command.published, now_ms, revive=True)
+    at = now_ms if before.state is PostState.DRAFT else before.published_ms
+    return replace(before, published_ms=at, state=state_at(at, now_ms))
+
+
+def unpublished(before: Post) -> Post:
+    """Return the post out of all feeds; a draft is in none."""
+    return before if before.state is PostState.DRAFT else replace(before, state=PostState.UNPUBLISHED)
+
+
+def deleted(before: Post) -> Post:
+    """Return the post's tombstone."""
+    gone = {**ERASED, "tags": (), "state": PostState.DELETED}
+    return replace(before, **gone, edited_ms=before.published_ms)
+
+
+def state_at(published_ms: int, now_ms: int) -> PostState:
+    """Return whether a post of this time is in feeds already."""
+    return PostState.PUBLISHED if published_ms <= now_ms else PostState.SCHEDULED
+
+
+def change_between(before: Post | None, after: Post) -> PostPublished | PostEdited | PostWithdrawn | None:
+    """Return the change that readers could see, or that a copy must hear of; None for work on a hidden post."""
+    was = before is not None and before.state is PostState.PUBLISHED
+    if after.state is PostState.DELETED:
+        return PostWithdrawn(after.id, after.author, deleted=True)
+    if after.state is not PostState.PUBLISHED:
+        return PostWithdrawn(after.id, after.author, deleted=False) if was else None
+    if before is None or not was:
+        return PostPublished(after.id, after.author)
+    moved = (before.published_ms, before.tags) != (after.published_ms, after.tags)
+    return PostEdited(after.id, after.author, moved)
+
+
+async def create_post(unit: Unit, command: CreatePost) -> Outcome:
+    """Create a post, or replace it where the command's version says that it is newer."""
+    before = (await find_posts(unit.conn, [str(command.post)], lock=True)).get(str(command.post))
+    return await _store(unit, before, created(command, before, unit.now_ms))
+
+
+async def change_post(unit: Unit, command: EditPost | PublishPost | UnpublishPost) -> Outcome:
+    """Change a post that is there."""
+    before = (await find_posts(unit.conn, [command.post], lock=True)).get(command.post)
+    if before is None:
+        raise NotFound("post", command.post, "there is no such post")
+    if before.state is PostState.DELETED:
+        raise Gone("post", command.post, "this post was deleted")
+    match command:
+        case EditPost():
+            after = edited(command, before, unit.now_ms)
+        case PublishPost():
+            after = published(command, before, unit.now_ms)
+        case UnpublishPost():
+            after = unpublished(before)
+        case _:
+            assert_never(command)
+    return await _store(unit, before, after)
+
+
+async def delete_post(unit: Unit, command: DeletePost) -> Outcome:
+    """Delete a post. With a version it may be unknown: the version is kept, and a late create is ignored."""
+    before = (await find_posts(unit.conn, [command.post], lock=True)).get(command.post)
+    if before is None and command.version is None:
+        raise NotFound("post", command.post, "there is no such post")
+    if before is None or before.state is PostState.DELETED:
+        return Outcome("unchanged", None, command.post, before.version if before else 0)
+    return await _store(unit, before, deleted(before))
+
+
+def distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the tags in their order, each once."""
+    return tuple(dict.fromkeys(tags))
+
+
+def post_row(post: Post) -> dict[str, Any]:
+    """Return a post as its row."""
+    return asdict(post) | {"state": post.state.value, "tags": orjson.dumps(post.tags).decode()}
+
+
+async def write_posts(unit: Unit, befores: dict[str, Post], afters: list[Post]) -> None:
+    """Store posts and their index by tag. ``befores`` has those of them that were there."""
+    await unit.put(posts, [post_row(post) for post in afters])
+    retagged = [post for post in afters if post.tags != (befores[post.id].tags if post.id in befores else ())]
+    stale = [{"one": post.id} for post in retagged if post.id in befores]
+    if stale:
+        await unit.conn.execute(delete(post_tags).where(post_tags.c.post == bindparam("one")), stale)
+    rows = [{"post": post.id, "tag": tag} for post in retagged for tag in post.tags]
+    if rows:
+        await unit.conn.execute(insert(post_tags), rows)
+
+
+async def _store(unit: Unit, before: Post | None, after: Post) -> Outcome:
+    if after == before:
+        return Outcome("unchanged", None, after.id, after.version)
+    after = replace(after, version=before.version + 1 if before else 1)
+    await write_posts(unit, {before.id: before} if before else {}, [after])
+    change = change_between(before, after)
+    return Outcome("accepted", unit.note(change) if change else None, after.id, after.version)
+
+
+def _wanted(command: CreatePost, before: Post | None, now_ms: int) -> Post:
+    is_there = before is not None and before.state is not PostState.DELETED
+    if command.published is not None:
+        at = milliseconds(command.published)
+    else:
+        at = before.published_ms if before is not None and is_there else now_ms
+    return Post(
+        id=str(command.post),
+        author=command.author,
+        title=command.title,
+        url=command.url,
+        content=command.content,
+        content_type=command.content_type,
+        tags=distinct(command.tags),
+        published_ms=at,
+        edited_ms=now_ms if is_there else at,
+        state=PostState.DRAFT if command.draft else state_at(at, now_ms),
+        likes=command.likes,
+        comments=command.comments,
+        views=command.views,
+        version=before.version if before is not None else 0,
+    )
+
+
+def _text(post: Post) -> tuple[object, ...]:
+    return (post.state is PostState.DELETED, post.title, post.url, post.content, post.content_type, post.tags)
+
+
+def _placed(post: Post, published: datetime, now_ms: int, *, revive: bool = False) -> Post:
+    at = milliseconds(published)
+    hidden = post.state in (PostState.DRAFT, PostState.UNPUBLISHED) and not revive
+    return replace(post, published_ms=at, state=post.state if hidden else state_at(at, now_ms))

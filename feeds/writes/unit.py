@@ -1,0 +1,66 @@
+"""One write transaction: what its commands share."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Table, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from feeds.change import Change, encode, kind_of, subject_of
+from feeds.database import is_postgresql
+from feeds.ids import fresh_id
+from feeds.schema import applied, outbox
+
+
+@dataclass(slots=True)
+class Unit:
+    """A write transaction: its connection, its time, and the changes that it commits with its data."""
+
+    conn: AsyncConnection
+    now_ms: int
+    changes: list[dict[str, Any]] = field(default_factory=list)
+
+    def note(self, change: Change, change_id: str | None = None) -> str:
+        """Add a change to the transaction and return its id."""
+        made = change_id or fresh_id("c", self.now_ms)
+        self.changes.append(
+            {
+                "id": made,
+                "kind": kind_of(change),
+                "subject": subject_of(change),
+                "body": encode(change),
+                "accepted_ms": self.now_ms,
+            }
+        )
+        return made
+
+    async def write_changes(self) -> None:
+        """Put the changes into the outbox, in their order."""
+        if self.changes:
+            await self.conn.execute(insert(outbox), self.changes)
+
+    async def advance(self, subject: str, version: int) -> bool:
+        """Note that the source's ``version`` of a subject is applied; False where it is not above the last one."""
+        make = postgresql.insert if is_postgresql(self.conn) else sqlite.insert
+        statement = make(applied).values(subject=subject, version=version)
+        statement = statement.on_conflict_do_update(
+            index_elements=["subject"],
+            set_={"version": statement.excluded.version},
+            where=applied.c.version < statement.excluded.version,
+        )
+        return await self.conn.scalar(statement.returning(applied.c.version)) is not None
+
+    async def put(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        """Insert rows, replacing those whose primary key is there."""
+        if not rows:
+            return
+        make = postgresql.insert if is_postgresql(self.conn) else sqlite.insert
+        statement = make(table)
+        keys = [column.name for column in table.primary_key]
+        rest = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+        if rest:
+            statement = statement.on_conflict_do_update(index_elements=keys, set_=rest)
+        else:
+            statement = statement.on_conflict_do_nothing(index_elements=keys)
+        await self.conn.execute(statement, rows)
