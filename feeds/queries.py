@@ -37,6 +37,15 @@ async def find_follows(conn: AsyncConnection, user: str) -> Follows:
     return Follows(user, tuple((await conn.execute(query)).scalars()), version or 0)
 
 
+async def find_follows_versions(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, int]:
+    """Return the versions of these users' follows."""
+    found: dict[str, int] = {}
+    for piece in pieces(ids):
+        query = select(users.c.id, users.c.follows_version).where(users.c.id.in_(piece))
+        found |= {row.id: row.follows_version for row in await conn.execute(query)}
+    return found
+
+
 async def find_posts(conn: AsyncConnection, ids: Sequence[str], *, lock: bool = False) -> dict[str, Post]:
     """Return those of the posts that exist or did; ``lock`` holds them until the transaction ends."""
     found: dict[str, Post] = {}

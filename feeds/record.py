@@ -111,6 +111,10 @@ class Record:
         """Return whom a user follows; nobody, at version 0, for an unknown one."""
         return await self._read(lambda conn: queries.find_follows(conn, user))
 
+    async def follows_versions(self, users: Sequence[str]) -> dict[str, int]:
+        """Return the versions of these users' follows, without the follows."""
+        return await self._read(lambda conn: queries.find_follows_versions(conn, users))
+
     async def post(self, post: str) -> Post | None:
         """Return a post in any state, also a tombstone."""
         return (await self.posts([post])).get(post)
@@ -128,6 +132,10 @@ class Record:
     ) -> list[str]:
         """Return who follows ``author`` and mutes neither them nor one of ``tags``, by id, above ``after``."""
         return await self._read(lambda conn: sources.followers(conn, author, tags, after, limit))
+
+    async def followers_of(self, authors: Sequence[str]) -> list[str]:
+        """Return everybody who follows one of ``authors``, muted or not, sorted, each once."""
+        return await self._read(lambda conn: sources.followers_of(conn, authors))
 
     async def candidates(self, user: str, *, before: OrderKey | None, limit: int, own: bool) -> list[Candidate]:
         """Return the newest published posts for a user's feed, strictly below ``before``, muted ones left out."""

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feeds.model import Candidate, OrderKey
+from feeds.queries import pieces
 from feeds.schema import follows, is_published, mutes, post_tags, posts
 
 
@@ -23,6 +24,14 @@ async def followers(conn: AsyncConnection, author: str, tags: Sequence[str], aft
         .limit(limit)
     )
     return list((await conn.execute(query)).scalars())
+
+
+async def followers_of(conn: AsyncConnection, authors: Sequence[str]) -> list[str]:
+    """Return everybody who follows one of ``authors``, muted or not, each once."""
+    found: set[str] = set()
+    for piece in pieces(authors):
+        found.update((await conn.execute(select(follows.c.user).where(follows.c.author.in_(piece)))).scalars())
+    return sorted(found)
 
 
 async def candidates(

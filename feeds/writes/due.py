@@ -14,7 +14,8 @@ from feeds.writes.unit import Unit
 
 async def next_due(conn: AsyncConnection) -> int | None:
     """Return when the next scheduled post is due, or None where none is scheduled."""
-    return await conn.scalar(select(func.min(posts.c.published_ms)).where(is_scheduled))
+    found: int | None = await conn.scalar(select(func.min(posts.c.published_ms)).where(is_scheduled))
+    return found
 
 
 async def publish_due(unit: Unit, now_ms: int, limit: int) -> int:

@@ -116,7 +116,8 @@ async def _write(unit: Unit, user: str, *, profile: bool = True, **values: Any) 
     if profile:
         values["profile_version"] = users.c.profile_version + 1
     statement = update(users).where(users.c.id == user).values(version=users.c.version + 1, **values)
-    return (await unit.conn.execute(statement.returning(users.c.version))).scalar_one()
+    version: int = (await unit.conn.execute(statement.returning(users.c.version))).scalar_one()
+    return version
 
 
 async def _replace_mutes(unit: Unit, user: str, settings: Settings) -> None:
