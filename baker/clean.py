@@ -14,11 +14,10 @@ _illegal = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udff
 _bidi = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _space = re.compile(r"\s+")
 _not_in_urls = re.compile(r"[\s\x00-\x1f\"<>\\^`{|}\u2028\u2029]")
-_block_end = re.compile(r"</(?:p|li|h[3-6]|blockquote|pre|ul|ol|figure|figcaption)>|<br>")
+_block_end = re.compile(r"</(?:p|li|h[1-6]|blockquote|pre|ul|ol|figure|figcaption)>|<br>")
 # html5ever writes attributes as name="value" with quotes escaped, so this matches whole tags and nothing else.
 _image = re.compile(r'<img(?: [a-z-]+="[^"]*")*>')
 _heading = re.compile(r"<(/?)h([1-6])>")
-_LEVELS = {"1": "3", "2": "4", "3": "5", "4": "6", "5": "6", "6": "6"}
 
 _TAGS = {
     *("a", "abbr", "b", "blockquote", "br", "cite", "code", "del", "em", "figcaption", "figure", "hr", "i", "ins"),
@@ -88,7 +87,7 @@ def cleaner(image_hosts: frozenset[str]) -> Cleaner:
 
     def clean(content: str) -> str:
         # Twice `text`: a character reference can bring back what was taken out.
-        return _lower_headings(_without_empty_images(text(tool.clean(text(content)))))
+        return _without_empty_images(text(tool.clean(text(content))))
 
     return clean
 
@@ -97,9 +96,13 @@ def _without_empty_images(cleaned: str) -> str:
     return _image.sub(lambda found: found[0] if ' src="' in found[0] else "", cleaned)
 
 
-def _lower_headings(cleaned: str) -> str:
-    # The page's own headings are levels 1 and 2.
-    return _heading.sub(lambda found: f"<{found[1]}h{_LEVELS[found[2]]}>", cleaned)
+def headings(cleaned: str, top: int) -> str:
+    """Return cleaned HTML with its headings moved so that the highest is of level ``top``: the page has its own."""
+    levels = [int(level) for _, level in _heading.findall(cleaned)]
+    if not levels:
+        return cleaned
+    shift = top - min(levels)
+    return _heading.sub(lambda found: f"<{found[1]}h{min(int(found[2]) + shift, 6)}>", cleaned)
 
 
 def paragraphs(content: str) -> str:

@@ -22,6 +22,8 @@ SHOWN_WHOLE = 700
 """Bytes of cleaned HTML that a list shows whole; of anything longer it shows an excerpt."""
 EXCERPT = 320
 """Characters of an excerpt."""
+TITLE = 80
+"""Characters of an untitled post that stand for its title."""
 _HUES = 8
 
 _comment = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -51,12 +53,12 @@ class Html:
     def card(self, card: Card, language: str, *, full: bool) -> bytes:
         """Return a post: ``full`` on its own page, else as an entry of a list."""
         locale = self.locales[language]
-        body, clipped = self._body(card, full)
+        title, body, clipped = self._shown(card, locale, full)
         url = clean.web_url(card.url)
         return self._card.render(
             t=locale,
             full=full,
-            title=self._title(card, locale),
+            title=title,
             href=url or f"/post/{card.post}",
             domain=clean.domain(url) if url else "",
             author=card.author,
@@ -67,7 +69,7 @@ class Html:
             date=locale.date(card.published_ms),
             tags=[clean.text(tag) for tag in card.tags],
             counts=_counts(card, locale),
-            body=Markup(body),  # noqa: S704  cleaned or escaped by `_body`
+            body=Markup(body),  # noqa: S704  cleaned or escaped by `_shown`
             clipped=clipped,
         ).encode()
 
@@ -154,19 +156,24 @@ class Html:
         }
         return {name: escape(value).encode() for name, value in values.items()}
 
-    def _body(self, card: Card, full: bool) -> tuple[str, bool]:
-        if not card.content:
-            return "", False
-        body = self._cleaned(card.content) if card.content_type == "html" else clean.paragraphs(card.content)
+    def _shown(self, card: Card, locale: Locale, full: bool) -> tuple[str, str, bool]:
+        """Return a card's title as text, its body as HTML, and whether that was cut."""
+        body = self._body(card, top=2 if full else 3)
+        title = clean.text(card.title).strip()
+        if not title:  # the first words stand for it
+            title = clean.excerpt(body, TITLE) or locale.plain("untitled")
+            if title == clean.excerpt(body, len(body)):
+                body = ""
         if full or len(body) <= SHOWN_WHOLE:
-            return body, False
-        return f"<p>{escape(clean.excerpt(body, EXCERPT))}</p>", True
+            return title, body, False
+        return title, f"<p>{escape(clean.excerpt(body, EXCERPT))}</p>", True
 
-    def _title(self, card: Card, locale: Locale) -> str:
-        if title := clean.text(card.title).strip():
-            return title
-        body, _ = self._body(card, full=True)
-        return clean.excerpt(body, 80) or locale.plain("untitled")
+    def _body(self, card: Card, top: int) -> str:
+        if not card.content:
+            return ""
+        if card.content_type == "html":
+            return clean.headings(self._cleaned(card.content), top)
+        return clean.paragraphs(card.content)
 
 
 def _counts(card: Card, locale: Locale) -> list[Markup]:

@@ -61,7 +61,7 @@ class Renderer:
         self.version = template_version(folder)
 
     def fragment(self, format: Format, card: Card, language: str, *, full: bool = False) -> Part:
-        """Return a post as a part: in a list, or (``full``) on its own page. Only HTML minds ``language`` and ``full``."""
+        """Return a post as a part: in a list, or (``full``) on its own page. Only HTML minds ``language``, ``full``."""
         match format:
             case "html":
                 return part(self._html.card(card, language, full=full))
