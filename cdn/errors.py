@@ -6,6 +6,7 @@ EdgeError
 └── InvalidationRefused   the edge refused or did not take a batch
     ├── EdgeBusy          for now: quota, throttling, 5xx, time-out, no connection; the same bytes may be tried again
     └── EdgeDenied        for good, until somebody changes something: permissions, no such distribution, malformed
+        └── InvalidationUnknown   the edge does not know, or no longer, the invalidation it is asked about
 """
 
 
@@ -31,3 +32,7 @@ class EdgeBusy(InvalidationRefused):
 
 class EdgeDenied(InvalidationRefused):
     """The edge will not take a batch until somebody changes something."""
+
+
+class InvalidationUnknown(EdgeDenied):
+    """The edge does not know the invalidation it is asked about (a local edge forgets when it ends): send it again."""

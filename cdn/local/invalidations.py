@@ -28,7 +28,10 @@ MAX_REFERENCE = 255
 TOO_MANY_WILDCARDS = (
     "Processing your request will cause you to exceed the maximum number of in-progress wildcard invalidations."
 )
-REFERENCE_USED = "Your request contains a caller reference that was used for a previous invalidation batch for the same distribution."
+REFERENCE_USED = (
+    "Your request contains a caller reference that was used for a previous invalidation batch "
+    "for the same distribution."
+)
 
 
 @dataclass(frozen=True, slots=True)
