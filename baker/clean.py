@@ -30,12 +30,14 @@ _LAZY = {"img": {"loading": "lazy", "decoding": "async", "referrerpolicy": "no-r
 
 def text(value: str) -> str:
     """Return ``value`` without the characters that XML, JSON or UTF-8 cannot hold."""
-    return _illegal.sub("", value)
+    return value if value.isprintable() else _illegal.sub("", value)
 
 
 def line(value: str) -> str:
     """Return ``value`` on one line and without marks of direction, for places that cannot isolate them."""
-    return _space.sub(" ", _bidi.sub("", text(value))).strip()
+    if not value.isprintable():
+        value = _bidi.sub("", text(value))
+    return _space.sub(" ", value).strip()
 
 
 def web_url(value: str | None) -> str | None:

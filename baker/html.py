@@ -5,10 +5,12 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from baker import clean
 from baker.card import ENDINGS, Card, Page
@@ -25,9 +27,24 @@ EXCERPT = 320
 TITLE = 80
 """Characters of an untitled post that stand for its title."""
 _HUES = 8
+_HOLES = ("user", "user_name", "initial", "hue", "about", "title", "path", "root", "url", "next_path")
 
 _comment = re.compile(r"/\*.*?\*/", re.DOTALL)
 _indent = re.compile(r"\s*\n\s*")
+
+
+class Shape(NamedTuple):
+    """What the template of a page decides by, and many pages share: one frame each."""
+
+    language: str
+    kind: str
+    site_title: str
+    home_page_url: str | None
+    first: bool
+    private: bool
+    has_next: bool
+    has_about: bool
+    empty: bool
 
 
 class Html:
@@ -75,18 +92,18 @@ class Html:
 
     def page(self, page: Page, cards: Sequence[Part]) -> list[Part]:
         """Return the page around its cards."""
-        frame = self._frame(
-            self.locales[page.language].language,
-            page.kind,
-            page.site_title,
-            page.home_page_url,
-            page.first,
-            page.private,
-            page.next_path is not None,
-            bool(page.about),
-            not cards,
+        shape = Shape(
+            language=self.locales[page.language].language,
+            kind=page.kind,
+            site_title=page.site_title,
+            home_page_url=page.home_page_url,
+            first=page.first,
+            private=page.private,
+            has_next=page.next_path is not None,
+            has_about=bool(page.about),
+            empty=not cards,
         )
-        return frame.fill(self._values(page), list(cards))
+        return self._frame(shape).fill(self._values(page), list(cards))
 
     def title(self, page: Page) -> str:
         """Return the page's title as plain text."""
@@ -111,35 +128,12 @@ class Html:
         shared = {"t": locale, "style": Markup(self.style), "site_title": clean.text(site_title)}  # noqa: S704  our file
         return self._template(template).render(**shared, **values).encode()
 
-    def _make_frame(  # noqa: PLR0917  a cache key: all that templates decide by
-        self,
-        language: str,
-        kind: str,
-        site_title: str,
-        home_page_url: str | None,
-        first: bool,
-        private: bool,
-        has_next: bool,
-        has_about: bool,
-        empty: bool,
-    ) -> Frame:
-        names = ("user", "user_name", "initial", "hue", "about", "title", "path", "root", "url", "next_path")
-        rendered = self._render(
-            "page.html",
-            self.locales[language],
-            site_title,
-            kind=kind,
-            home_page_url=clean.web_url(home_page_url),
-            first=first,
-            private=private,
-            has_next=has_next,
-            has_about=has_about,
-            empty=empty,
-            endings=ENDINGS,
-            cards=hole(CARDS),
-            **{name: hole(name) for name in names},
-        )
-        return Frame(rendered.decode())
+    def _make_frame(self, shape: Shape) -> Frame:
+        decided = shape._asdict() | {"home_page_url": clean.web_url(shape.home_page_url), "endings": ENDINGS}
+        del decided["language"], decided["site_title"]
+        holes = {name: hole(name) for name in (*_HOLES, CARDS)}
+        locale = self.locales[shape.language]
+        return Frame(self._render("page.html", locale, shape.site_title, **decided, **holes).decode())
 
     def _values(self, page: Page) -> Mapping[str, bytes]:
         values = {
@@ -147,14 +141,15 @@ class Html:
             "user_name": clean.text(page.user_name) or page.user,
             "initial": _initial(page.user_name),
             "hue": str(_hue(page.user)),
-            "about": Markup(clean.paragraphs(page.about)),  # noqa: S704  escaped there
             "title": self.title(page),
             "path": page.path,
             "root": page.root,
             "url": f"{self._public_url}{page.path}",
             "next_path": page.next_path or "",
         }
-        return {name: escape(value).encode() for name, value in values.items()}
+        filled = {name: escape(value).encode() for name, value in values.items()}
+        filled["about"] = clean.paragraphs(page.about).encode() if page.about else b""  # escaped there
+        return filled
 
     def _shown(self, card: Card, locale: Locale, full: bool) -> tuple[str, str, bool]:
         """Return a card's title as text, its body as HTML, and whether that was cut."""

@@ -241,3 +241,28 @@ def test_a_page_uses_no_url_of_the_public_one_but_its_canonical_link() -> None:
     text = body(of, card(content=HOSTILE_HTML))
     assert text.count("https://feeds.example.org") == 1
     assert "javascript:" not in text
+
+
+def _luminance(colour: str) -> float:
+    """Return the relative luminance of ``#rrggbb`` (WCAG 2.2)."""
+    shares = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    red, green, blue = (x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _contrast(one: str, other: str) -> float:
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_colours_can_be_told_from_their_ground_in_the_light_and_in_the_dark() -> None:
+    style = (FOLDER / "style.css").read_text()
+    themes = [dict(re.findall(r"--(\w+): (#\w{6})", line)) for line in style.splitlines() if "--paper:" in line]
+    assert len(themes) == 2
+    for theme in themes:
+        for text in ("ink", "soft", "accent", "seen"):
+            assert _contrast(theme[text], theme["paper"]) >= 4.5
+        assert _contrast(theme["soft"], theme["tint"]) >= 4.5
+    discs = re.findall(r"\.h\d \{ background: (#\w{6})", style)
+    assert len(discs) == 8
+    assert all(_contrast(disc, "#ffffff") >= 4.5 for disc in discs)
