@@ -47,9 +47,11 @@ def _one_line(text: str) -> str:
 
 
 def _web_url(text: str) -> str:
-    if not text.startswith(("http://", "https://")) or any(c.isspace() for c in text):
+    scheme, _, rest = text.partition("://")
+    scheme = scheme.lower()
+    if scheme not in ("http", "https") or not rest or rest[0] in "/?#" or any(c.isspace() for c in text):
         raise ValueError("must be an http:// or https:// URL without spaces")
-    return text
+    return f"{scheme}://{rest}"
 
 
 def _rfc3339(value: object) -> object:
