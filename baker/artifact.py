@@ -1,0 +1,67 @@
+"""An artifact: a baked answer for one URL, in as many encodings as were asked for."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from baker.freshness import Freshness
+from baker.paths import Target
+from baker.splice import Part, etag, join, join_gzip
+
+Encoding = Literal["", "gzip"]
+Header = tuple[bytes, bytes]
+
+
+class Encoded(NamedTuple):
+    """The bytes of an artifact in one encoding, with its strong ETag."""
+
+    body: bytes
+    etag: bytes
+    headers: list[Header]
+
+
+@dataclass(slots=True)
+class Artifact:
+    """What was baked for a target. ``tags`` it carries, ``depends`` is what the fence checks; both with their shard."""
+
+    target: Target
+    status: int
+    content_type: str
+    parts: Sequence[Part]
+    tags: Sequence[str]
+    depends: AbstractSet[str]
+    freshness: Freshness
+    noted: int
+    posts: int = 0
+    foreign: bool = False
+    """Baked with templates that are not the site's current ones: leaves late."""
+    _encoded: dict[Encoding, Encoded] = field(default_factory=dict)
+
+    def encoded(self, encoding: Encoding, tag_header: bytes, extra: Sequence[Header]) -> Encoded:
+        """Return the artifact in an encoding; made once."""
+        if encoding not in self._encoded:
+            self._encoded[encoding] = self._encode(encoding, tag_header, extra)
+        return self._encoded[encoding]
+
+    @property
+    def size(self) -> int:
+        """Bytes that the artifact may keep in memory, roughly: headers, a plain and a compressed body."""
+        return 4000 + sum(len(part.plain) + len(part.deflated) for part in self.parts)
+
+    def _encode(self, encoding: Encoding, tag_header: bytes, extra: Sequence[Header]) -> Encoded:
+        listed = ",".join(self.tags)
+        body = join_gzip(self.parts) if encoding else join(self.parts)
+        validator = etag(self.parts, listed, encoding).encode()
+        headers: list[Header] = [
+            (b"content-type", self.content_type.encode()),
+            (b"content-length", b"%d" % len(body)),
+            (b"etag", validator),
+            (tag_header, listed.encode()),
+            (b"vary", b"Accept-Encoding"),
+            (b"x-content-type-options", b"nosniff"),
+            *extra,
+        ]
+        if encoding:
+            headers.append((b"content-encoding", b"gzip"))
+        return Encoded(body, validator, headers)

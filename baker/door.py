@@ -1,0 +1,99 @@
+"""The door: every answer leaves through here, whatever it was made from, and passes the fence as it leaves.
+
+Memory hits, fresh bakes and the requests that waited for them alike. Two bakes that did not pass, and the third answer
+leaves marked late: it lives for a second, and nothing is made pending for it.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Literal
+
+from redis.asyncio import Redis
+
+from baker import metrics
+from baker.artifact import Artifact
+from baker.bake import Bakery
+from baker.freshness import LATE_S
+from baker.memory import Memory
+from baker.paths import Target
+from baker.tick import Tick
+from cdn.fence import Fence, Leaving
+
+BAKES = 2
+
+events = logging.getLogger("edgebake.events")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An artifact that may leave now. ``count`` is what it passed the fence under; None: it leaves late."""
+
+    artifact: Artifact
+    source: Literal["bake", "memory"]
+    count: int | None
+    bake_s: float = 0.0
+    fence_s: float = 0.0
+
+
+class Door:
+    """One bake for each target, however many ask; nothing leaves but through the fence."""
+
+    def __init__(self, redis: Redis, bakery: Bakery, memory: Memory) -> None:
+        self._bakery = bakery
+        self._memory = memory
+        self._fence: Tick[Leaving, int | None] = Tick(Fence(redis).passes)
+        self._flights: dict[Target, asyncio.Task[Answer]] = {}
+
+    async def answer(self, target: Target) -> Answer:
+        """Return what leaves for a target. Raises what a bake raises."""
+        if (flight := self._flights.get(target)) is None:
+            if (kept := self._memory.get(target)) is not None:
+                started = perf_counter()
+                if (count := await self._pass(kept)) is not None:
+                    return Answer(kept, "memory", count, fence_s=perf_counter() - started)
+                self._memory.forget(target)
+            flight = self._flights.get(target) or self._start(target)
+        return await asyncio.shield(flight)
+
+    def _start(self, target: Target) -> asyncio.Task[Answer]:
+        flight = asyncio.create_task(self._bake(target))
+        self._flights[target] = flight
+        flight.add_done_callback(lambda _: self._flights.pop(target, None))
+        return flight
+
+    async def _bake(self, target: Target) -> Answer:
+        for _ in range(BAKES):
+            started = perf_counter()
+            artifact = await self._bakery.bake(target)
+            baked = perf_counter()
+            _count(target, artifact, baked - started)
+            if artifact.foreign:
+                break
+            if (count := await self._pass(artifact)) is not None:
+                self._memory.put(artifact)
+                return Answer(artifact, "bake", count, baked - started, perf_counter() - baked)
+            metrics.NOT_PASSED.inc()
+        metrics.LATE.labels("templates" if artifact.foreign else "fence").inc()
+        artifact.freshness = artifact.freshness.briefly(LATE_S)
+        return Answer(artifact, "bake", None, baked - started)
+
+    async def _pass(self, artifact: Artifact) -> int | None:
+        """Take an artifact through the fence; one that passed moves its count forward."""
+        leaving = Leaving(
+            artifact.target.shard, artifact.noted, artifact.depends, artifact.tags, artifact.freshness.horizon_ms
+        )
+        count = await self._fence.ask(leaving)
+        if count is not None:
+            artifact.noted = max(artifact.noted, count)
+        return count
+
+
+def _count(target: Target, artifact: Artifact, seconds: float) -> None:
+    metrics.BAKES.labels(target.kind, target.format).inc()
+    metrics.BAKE_SECONDS.observe(seconds)
+    if events.isEnabledFor(logging.INFO):
+        path = target.page + ("" if target.format == "html" else f"/feed.{target.format}")
+        fields = {"path": path, "ms": round(seconds * 1000, 1), "posts": artifact.posts, "status": artifact.status}
+        events.info("bake", extra={"fields": fields})

@@ -1,0 +1,65 @@
+"""Fragments: each post rendered once in each format, kept under the headers of the copies that it shows."""
+
+from dataclasses import dataclass
+
+from baker.card import Card, Format
+from baker.render import Renderer
+from baker.splice import Part
+from feeds.copies import body_of, read_post, read_user
+from feeds.model import Post, User
+
+Key = tuple[Format, str, bool, bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A post as a part, with what a bake has to know of it."""
+
+    part: Part
+    published_ms: int
+    edited_ms: int
+    tags: frozenset[str]
+
+
+class Fragments:
+    """The fragments of a process: forgotten all at once when there are too many."""
+
+    def __init__(self, renderer: Renderer, most: int = 50_000) -> None:
+        self._renderer = renderer
+        self._most = most
+        self._kept: dict[Key, Fragment] = {}
+
+    def get(self, format: Format, language: str, post: bytes, author: bytes, *, full: bool = False) -> Fragment:
+        """Return the fragment of these copies (``<header> <JSON>``), rendering it where it is not kept."""
+        key = (format, language, full, post[: post.index(b" ")], author[: author.index(b" ")])
+        if (found := self._kept.get(key)) is None:
+            found = self._render(format, language, post, author, full=full)
+            if len(self._kept) >= self._most:
+                self._kept.clear()
+            self._kept[key] = found
+        return found
+
+    def _render(self, format: Format, language: str, post: bytes, author: bytes, *, full: bool) -> Fragment:
+        shown = read_post(body_of(post))
+        card = card_of(shown, read_user(body_of(author)))
+        part = self._renderer.fragment(format, card, language, full=full)
+        return Fragment(part, shown.published_ms, shown.edited_ms, frozenset(shown.tags))
+
+
+def card_of(post: Post, author: User) -> Card:
+    """Return what a post shows."""
+    return Card(
+        post=post.id,
+        author=post.author,
+        author_name=author.name,
+        title=post.title,
+        url=post.url,
+        content=post.content,
+        content_type=post.content_type,
+        tags=post.tags,
+        published_ms=post.published_ms,
+        edited_ms=post.edited_ms,
+        likes=post.likes,
+        comments=post.comments,
+        views=post.views,
+    )

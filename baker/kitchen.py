@@ -1,0 +1,47 @@
+"""The kitchen: everything that the feeds port needs, put together from plain values."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from baker.app import Feeds, Headers
+from baker.bake import Bakery, Limits
+from baker.door import Door
+from baker.freshness import Freshness
+from baker.memory import Memory
+from baker.reads import Reads
+from baker.render import Renderer
+from feeds.record import Record
+from feeds.timeline import CAP, Timelines
+from feeds.truth import Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a deployment sets of the baker. ``public_url`` begins every absolute URL; memory is in bytes."""
+
+    templates: Path
+    public_url: str
+    image_hosts: frozenset[str] = frozenset()
+    memory_bytes: int = 64_000_000
+    timeline_cap: int = CAP
+    freshness: Freshness = field(default_factory=Freshness)
+    limits: Limits = field(default_factory=Limits)
+    headers: Headers = field(default_factory=Headers)
+
+
+def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Renderer]:
+    """Return the application of the feeds port, and its renderer (which knows the version of the templates)."""
+    renderer = Renderer(config.templates, public_url=config.public_url, image_hosts=config.image_hosts)
+    timelines = Timelines(redis, record, cap=config.timeline_cap, own_posts=config.limits.own_posts)
+    bakery = Bakery(
+        Reads(redis),
+        Truth(redis, record),
+        timelines,
+        renderer,
+        freshness=config.freshness,
+        limits=config.limits,
+    )
+    door = Door(redis, bakery, Memory(config.memory_bytes))
+    return Feeds(door, renderer, config.headers), renderer

@@ -1,0 +1,40 @@
+"""The baker's memory: the artifacts that it baked last, by what they are for, up to a number of bytes.
+
+A hit passes the fence like everything else that leaves, so memory may hold what is old: it is baked again then.
+"""
+
+from collections import OrderedDict
+
+from baker.artifact import Artifact
+from baker.paths import Target
+
+
+class Memory:
+    """Artifacts by target, the least recently used forgotten first."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._kept: OrderedDict[Target, tuple[Artifact, int]] = OrderedDict()
+
+    def get(self, target: Target) -> Artifact | None:
+        """Return what was baked for a target, or None."""
+        if (found := self._kept.get(target)) is None:
+            return None
+        self._kept.move_to_end(target)
+        return found[0]
+
+    def put(self, artifact: Artifact) -> None:
+        """Keep an artifact in place of the one before it."""
+        self.forget(artifact.target)
+        size = artifact.size
+        self._kept[artifact.target] = (artifact, size)
+        self._bytes += size
+        while self._bytes > self._max_bytes:
+            _, (_, dropped) = self._kept.popitem(last=False)
+            self._bytes -= dropped
+
+    def forget(self, target: Target) -> None:
+        """Drop what is kept for a target."""
+        if found := self._kept.pop(target, None):
+            self._bytes -= found[1]

@@ -1,0 +1,198 @@
+"""Selection: which posts a page shows. The timeline proposes; here every candidate is checked again.
+
+Candidates come from the timeline down to its mark, then from the system of record, until the page is full, and one
+further shows that there is an older page. So no page is short but the last, and none has a hole.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+from baker.card import Format
+from baker.fragments import Fragment, Fragments
+from baker.metrics import READ_THROUGH
+from baker.reads import First, Reads
+from feeds import copies, keys
+from feeds.model import Candidate, OrderKey
+from feeds.timeline import Timeline, Timelines, parse
+from feeds.truth import Truth
+
+SPARE = 2
+"""Candidates read beyond what a page needs: for those that turn out not to be shown."""
+
+OLDER = 64
+
+
+class Row(NamedTuple):
+    """A post that the page shows."""
+
+    post: str
+    author: str
+    fragment: Fragment
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Whose list it is, which ``authors`` may be in it, and what is left out."""
+
+    which: keys.List
+    user: str
+    authors: frozenset[str]
+    muted_authors: frozenset[str]
+    muted_tags: frozenset[str]
+    size: int
+    language: str
+
+    def admits(self, author: str) -> bool:
+        """Tell whether an author's posts may be in the list."""
+        return author in self.authors and author not in self.muted_authors
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The rows of a page. ``older`` says that there is more below; ``watched`` is the post that alone shows it."""
+
+    rows: Sequence[Row]
+    older: bool
+    watched: str | None
+
+
+class _Moved(Exception):  # no error: the page is selected again
+    """A candidate's place is not the post's: the timeline is being rewritten."""
+
+
+class Selector:
+    """Selects the posts of pages."""
+
+    def __init__(
+        self, reads: Reads, truth: Truth, timelines: Timelines, fragments: Fragments, *, own_posts: bool
+    ) -> None:
+        self._reads = reads
+        self._truth = truth
+        self._timelines = timelines
+        self._fragments = fragments
+        self._own_posts = own_posts
+
+    async def timeline(self, viewer: Viewer, first: First, most: int) -> Timeline:
+        """Return the timeline that was read, or rebuild it where Redis has none."""
+        mark = inf if first.mark is None else float(first.mark)
+        if mark == inf:
+            READ_THROUGH.labels("timeline").inc()
+            return await self._timelines.rebuild(viewer.which, viewer.user)
+        found = parse(first.entries)
+        if len(first.entries) == 2 * most:  # cut: it is complete as far as it was read
+            return Timeline(found, found[-1].published_ms if found else inf)
+        return Timeline(found, mark)
+
+    async def depth(self, viewer: Viewer, timeline: Timeline, place: OrderKey, most: int) -> int:
+        """Return how many candidates stand at or above a place, counting no further than ``most``."""
+        above: Sequence[Candidate] = timeline.candidates
+        if place.published_ms <= timeline.mark:
+            above = await self._older(viewer, None, most)
+        return sum(1 for candidate in above if candidate.key >= place and viewer.admits(candidate.author))
+
+    async def select(
+        self, viewer: Viewer, format: Format, timeline: Timeline, place: OrderKey | None, generation: bytes
+    ) -> Selected:
+        """Return the rows below a place (None: from the top)."""
+        try:
+            return await self._select(viewer, format, timeline, place, generation, trusting=True)
+        except _Moved:
+            return await self._select(viewer, format, Timeline((), inf), place, generation, trusting=False)
+
+    async def _select(
+        self,
+        viewer: Viewer,
+        format: Format,
+        timeline: Timeline,
+        place: OrderKey | None,
+        generation: bytes,
+        *,
+        trusting: bool,
+    ) -> Selected:
+        rows: list[Row] = []
+        need = viewer.size + 1
+        async for chunk in self._candidates(viewer, timeline, place):
+            admitted = [candidate for candidate in chunk if viewer.admits(candidate.author)]
+            start = 0
+            while start < len(admitted):
+                window = admitted[start : start + need - len(rows) + SPARE]
+                start += len(window)
+                values = await self._copies(window, generation, trusting=trusting)
+                for index, candidate in enumerate(window):
+                    row = self._check(viewer, format, candidate, values, trusting=trusting)
+                    if row is not None:
+                        rows.append(row)
+                    if len(rows) == need:
+                        last = start == len(admitted) and index == len(window) - 1
+                        return Selected(rows[:-1], older=True, watched=rows[-1].post if last else None)
+        return Selected(rows, older=False, watched=None)
+
+    async def _candidates(
+        self, viewer: Viewer, timeline: Timeline, place: OrderKey | None
+    ) -> AsyncIterator[Sequence[Candidate]]:
+        above = [c for c in timeline.complete if place is None or c.key < place]
+        if above:
+            yield above
+            place = above[-1].key
+        if timeline.mark == -inf:
+            return
+        while older := await self._older(viewer, place, OLDER):
+            yield older
+            place = older[-1].key
+
+    async def _older(self, viewer: Viewer, before: OrderKey | None, limit: int) -> list[Candidate]:
+        record = self._truth.record
+        READ_THROUGH.labels("page").inc()
+        if viewer.which == "author":
+            return await record.author_posts(viewer.user, before=before, limit=limit)
+        return await record.candidates(viewer.user, before=before, limit=limit, own=self._own_posts)
+
+    async def _copies(
+        self, window: Sequence[Candidate], generation: bytes, *, trusting: bool
+    ) -> Mapping[str, bytes | None]:
+        """Return the copies of these posts and their authors, by key, read through where Redis has none."""
+        posts = {keys.post(candidate.post): candidate.post for candidate in window}
+        authors = {keys.user(candidate.author): candidate.author for candidate in window}
+        values = await self._reads.copies.ask([*posts, *authors])
+        missing = [post for key, post in posts.items() if not trusting or not copies.counts(values[key], generation)]
+        unknown = [author for key, author in authors.items() if not copies.counts(values[key], generation)]
+        if not missing and not unknown:
+            return values
+        return {**values, **await self.read_through(missing, unknown, generation)}
+
+    async def read_through(
+        self, posts: Sequence[str], users: Sequence[str], generation: bytes
+    ) -> dict[str, bytes | None]:
+        """Return the copies of what Redis does not have, from the truth; None for what does not exist."""
+        found: dict[str, bytes | None] = {keys.post(post): None for post in posts}
+        found |= {keys.user(user): None for user in users}
+        if posts:
+            READ_THROUGH.labels("post").inc(len(posts))
+            for post in (await self._truth.posts(posts)).values():
+                found[keys.post(post.id)] = copies.of_post(post).value(generation)
+        if users:
+            READ_THROUGH.labels("user").inc(len(users))
+            for user in (await self._truth.users(users)).values():
+                found[keys.user(user.id)] = copies.of_user(user).value(generation)
+        return found
+
+    def _check(
+        self,
+        viewer: Viewer,
+        format: Format,
+        candidate: Candidate,
+        values: Mapping[str, bytes | None],
+        *,
+        trusting: bool,
+    ) -> Row | None:
+        post, author = values[keys.post(candidate.post)], values[keys.user(candidate.author)]
+        if post is None or author is None or not (copies.is_live(post) and copies.is_live(author)):
+            return None
+        fragment = self._fragments.get(format, viewer.language, post, author)
+        if trusting and fragment.published_ms != candidate.published_ms:
+            raise _Moved
+        if viewer.muted_tags and viewer.muted_tags & fragment.tags:
+            return None
+        return Row(candidate.post, candidate.author, fragment)
