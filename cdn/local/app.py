@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cdn.local.api import create_api
-from cdn.local.asgi import App, Receive, Scope, Send
+from cdn.local.asgi import App
 from cdn.local.config import LocalEdgeConfig
 from cdn.local.invalidations import Invalidations
 from cdn.local.objects import Objects
@@ -26,26 +26,19 @@ class LocalEdge:
     def __init__(self, config: LocalEdgeConfig) -> None:
         self.config = config
         self._objects = Objects(config.max_bytes)
+        self._origin = Origin(config)
         self.invalidations = Invalidations(config.profile, self._objects.drop, config.clock)
+        self.proxy = Proxy(config, self._objects, self._origin, self.invalidations.settle)
         self.api: App = create_api(config, self.invalidations)
-        self._origin: Origin | None = None
-        self._proxy: Proxy | None = None
 
     async def start(self) -> None:
         """Open the pool of connections to the origin."""
-        self._origin = Origin(self.config)
-        self._proxy = Proxy(self.config, self._objects, self._origin, self.invalidations.settle)
+        await self._origin.open()
 
     async def close(self) -> None:
         """Give up the fetches under way and close the connections."""
-        if self._proxy is not None:
-            await self._proxy.flights.close()
-        if self._origin is not None:
-            await self._origin.close()
-
-    async def proxy(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI application that viewers talk to."""
-        await self._started()(scope, receive, send)
+        await self.proxy.flights.close()
+        await self._origin.close()
 
     @property
     def objects(self) -> Objects:
@@ -56,14 +49,8 @@ class LocalEdge:
     @property
     def log(self) -> Sequence[Entry]:
         """The last requests, oldest first."""
-        return self._started().log.entries
+        return self.proxy.log.entries
 
-    @property
-    def waiting(self) -> int:
-        """How many fetches from the origin are under way that others can join."""
-        return len(self._started().flights)
-
-    def _started(self) -> Proxy:
-        if self._proxy is None:
-            raise RuntimeError("the local edge was not started: await start() in the loop that serves it")
-        return self._proxy
+    async def idle(self) -> None:
+        """Wait until no fetch from the origin is under way."""
+        await self.proxy.flights.landed()

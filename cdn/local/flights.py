@@ -30,9 +30,6 @@ class Flights:
         self._under_way: dict[Key, asyncio.Task[Landing]] = {}
         self._alone: OrderedDict[Key, None] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._under_way)
-
     async def join(self, key: Key, fetch: Fetcher) -> Landing:
         """Return what the fetch for this key comes to, one that is under way or one of its own.
 
@@ -57,12 +54,15 @@ class Flights:
             task = self._under_way[key] = asyncio.create_task(self._fly(key, fetch))
         return task
 
+    async def landed(self) -> None:
+        """Wait for all that is under way now."""
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
     async def close(self) -> None:
         """Give up what is under way."""
-        tasks = list(self._under_way.values())
-        for task in tasks:
+        for task in self._under_way.values():
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.landed()
 
     async def _fly(self, key: Key, fetch: Fetcher) -> Landing:
         try:

@@ -33,8 +33,13 @@ class Origin:
         self._timeout_s = config.response_completion_timeout_s
         self._max_bytes = config.max_object_bytes
         self._via = f"1.1 {config.distribution.lower()}.cloudfront.net (CloudFront)"
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=config.origin_connections, keepalive_timeout=IDLE_S),
+        self._connections = config.origin_connections
+        self._opened: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Make the pool, in the event loop that will use it."""
+        self._opened = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=IDLE_S),
             timeout=aiohttp.ClientTimeout(total=None),  # ours is exact and takes in the wait for a connection
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -55,7 +60,14 @@ class Origin:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        if self._opened is not None:
+            await self._opened.close()
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        if self._opened is None:
+            raise RuntimeError("the local edge was not started: await start() in the loop that serves it")
+        return self._opened
 
     async def _get(self, key: Key, etag: bytes | None) -> Answer | Failed:
         # encoded: the path goes out as it came in; yarl would resolve dots and so leave the allowed prefixes
