@@ -17,7 +17,10 @@ PATIENCE_S = 2.0
 
 
 def create_app(redis: Redis, record: Record, template_version: str) -> Starlette:
-    """Return the application: ``/healthz`` touches nothing, ``/readyz`` what serving needs, ``/metrics``."""
+    """Return the application: ``/healthz`` touches nothing, ``/readyz`` what serving needs, ``/metrics``.
+
+    ``template_version`` is "" for a process without templates.
+    """
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -46,7 +49,7 @@ async def _database(record: Record, template_version: str) -> str:
         site = await asyncio.wait_for(record.site(), PATIENCE_S)
     except (RecordUnavailable, OSError, TimeoutError) as error:
         return f"does not answer: {error!r}"
-    if site.template_version not in ("", template_version):
+    if template_version and site.template_version not in ("", template_version):
         theirs = repr(site.template_version)
         return f"the site's templates are {theirs}, these are {template_version!r}: deploy these, or put the site"
     return "ok"

@@ -65,7 +65,7 @@ class Settings:
     database_url: SecretUrl = setting(
         SecretUrl(""),
         "The system of record: postgresql://user:password@host/name. Empty: SQLite in the data folder, one host only.",
-        matches(r"(sqlite|postgresql)(\+[a-z0-9]+)?://.+", "a sqlite:/// or postgresql:// URL"),
+        matches(r"(sqlite|postgres|postgresql)(\+[a-z0-9]+)?://.+", "a sqlite:/// or postgresql:// URL"),
     )
     api_token: Secret = setting(
         Secret(""),

@@ -4,6 +4,7 @@ Sources, each over the one before: the defaults, the file ``.env``, ``EDGEBAKE_*
 come from the file that ``EDGEBAKE_<NAME>_FILE`` names.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -107,6 +108,16 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], dotenv: Mappin
     if problems:
         raise SettingsError(problems)
     return Loaded(settings, {name: source for name, (_, source) in found.items()})
+
+
+def from_here(flags: Mapping[str, object]) -> Loaded:
+    """Return the settings of this process: its environment, and the ``.env`` of the folder that it runs in."""
+    dotenv: Mapping[str, str | None] = {}
+    if Path(".env").is_file():
+        from dotenv import dotenv_values
+
+        dotenv = dotenv_values(".env")
+    return load(flags, os.environ, dotenv)
 
 
 def parse(row: Row, text: str) -> Any:

@@ -133,7 +133,7 @@ class EmbeddedValkey:
         """Start it and return once it answers. Call from the main thread (``edgebake.orphan``). Raises ValkeyError."""
         self.stop_leftover()
         self.socket.unlink(missing_ok=True)
-        self.port = free_port()
+        self.port = self.port or free_port()  # after a crash, clients find it where it was
         self._write_config()
         self.process = subprocess.Popen(
             [find_server(), str(self._config)],

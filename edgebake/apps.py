@@ -1,0 +1,79 @@
+"""The applications of `serve`, put together: what each needs, and nothing more."""
+
+import asyncio
+import logging
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from edgebake.settings import Settings
+from feeds import keys
+from feeds.progress import Board
+from feeds.record import Record
+
+logger = logging.getLogger(__name__)
+
+
+class Waker:
+    """Wakes the relay after a commit. A message that is lost costs a poll's time and nothing else."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._sending: set[asyncio.Task[None]] = set()
+
+    def __call__(self) -> None:
+        """Send a message; nobody waits for it."""
+        task = asyncio.create_task(self._send())
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send(self) -> None:
+        try:
+            await self._redis.publish(keys.WAKE_RELAY, "")
+        except RedisError as error:
+            logger.warning("The relay was not woken and looks for itself: %s", error)
+
+
+def api(settings: Settings, record: Record, redis: Redis) -> Any:
+    """Return the write API."""
+    from publisher.app import create_app
+
+    record.on_commit = Waker(redis)
+    return create_app(record, token=settings.api_token.reveal(), progress=Board(redis, record).of)
+
+
+def feeds(settings: Settings, record: Record, redis: Redis) -> tuple[Any, str]:
+    """Return the baker, which the CDN may reach, and the version of its templates."""
+    from baker.app import Headers
+    from baker.bake import Limits
+    from baker.freshness import Freshness
+    from baker.kitchen import Config, create_app
+    from templates import FOLDER
+
+    freshness = Freshness(
+        settings.feed_ttl,
+        settings.stale_while_revalidate,
+        settings.stale_if_error,
+        settings.max_ttl,
+        settings.edge_tiers,
+    )
+    config = Config(
+        FOLDER,
+        settings.public,
+        image_hosts=frozenset(settings.image_hosts),
+        memory_bytes=settings.memory_mb * 1_000_000,
+        timeline_cap=settings.timeline_cap,
+        freshness=freshness,
+        limits=Limits(max_pages=settings.max_pages, own_posts=settings.own_posts),
+        headers=Headers(settings.tag_header, settings.robots),
+    )
+    app, renderer = create_app(redis, record, config)
+    return app, renderer.version
+
+
+def ops(record: Record, redis: Redis, template_version: str) -> Any:
+    """Return health, readiness and metrics, which the CDN may not reach. The API has no templates, so no version."""
+    from baker.ops import create_app
+
+    return create_app(redis, record, template_version)

@@ -1,0 +1,98 @@
+"""The command line: what commands there are, and how each ends: 0 well, 1 failed, 2 used wrongly."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgebake.commands import bulk, client, edge, ids, serve, show, up, work
+from edgebake.errors import CommandError
+
+app = typer.Typer(
+    name="edgebake",
+    help="Serves every user's feed from the CDN's edge: baked once, dropped exactly when it changed.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(up.up)
+app.command()(serve.serve)
+app.command()(work.work)
+app.command()(edge.edge)
+app.command("import")(bulk.import_)
+app.command()(client.publish)
+app.command()(client.follow)
+app.command()(client.invalidate)
+app.command("id")(ids.id_)
+app.command()(show.config)
+
+
+@app.callback()
+def everywhere(
+    ctx: typer.Context,
+    data_dir: Annotated[Path | None, typer.Option(help="The data folder.", show_default=False)] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any setting; see `edgebake config`.", show_default=False),
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Keep the flags that go before a command."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"edgebake {installed('edgebake')}")
+        raise typer.Exit
+    ctx.obj = {"data_dir": data_dir, **dict(_pair(text) for text in sets or ())}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    from edgebake.sources import BY_VARIABLE, PREFIX
+
+    name, equals, value = text.partition("=")
+    name = name.upper().removeprefix(PREFIX)
+    if not equals or PREFIX + name not in BY_VARIABLE:
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE with a setting's name; `edgebake config` lists them.")
+    return name.lower(), value
+
+
+def main() -> None:
+    """Run the command line; a failure is one line on stderr."""
+    try:
+        status = app(standalone_mode=False)
+    except Exception as error:
+        status = tell(error)
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
+
+
+def tell(error: BaseException) -> int:
+    """Say what went wrong and return the exit status. Raises what is nobody's fault but ours."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if (usage := getattr(error, "format_message", None)) is not None:
+        _say(usage())
+        return 2
+    if type(error).__name__ == "Abort":
+        return 130
+    if not _is_told(error):
+        raise error
+    for line in str(error).splitlines():
+        _say(line)
+    return 1
+
+
+def _is_told(error: BaseException) -> bool:
+    """Tell whether an error's message says it all."""
+    from cdn.errors import EdgeError
+    from edgebake.sources import SettingsError
+    from edgebake.valkey import ValkeyError
+    from feeds.errors import FeedsError
+
+    ours = (CommandError, SettingsError, ValkeyError, FeedsError, EdgeError)
+    return isinstance(error, ours) or type(error).__module__.startswith("redis.")
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"edgebake: {line}\n")

@@ -1,0 +1,84 @@
+"""A client of the write API, for the command line: says what became of a write, and waits until it is live."""
+
+import json
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from edgebake.errors import CommandError
+from edgebake.settings import Settings
+
+TIMEOUT_S = 15.0
+WAIT_S = 120.0
+LOOK_S = 0.02
+LONGEST_LOOK_S = 0.5
+
+
+class Client:
+    """Talks to the API that the settings name."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.api_url
+        token = {"Authorization": f"Bearer {settings.api_token.reveal()}"}
+        # Not through the machine's proxy: the API's port is on this host or in a private network.
+        self._http = httpx.Client(base_url=self._url, headers=token, timeout=TIMEOUT_S, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def write(
+        self, method: str, path: str, body: dict[str, object] | None, *, wait: bool, as_json: bool
+    ) -> dict[str, Any]:
+        """Write, and print what became of it. Raises CommandError with the API's reason."""
+        written = self._ask(method, path, body)
+        change = written["change"]
+        if not as_json:
+            print(f"{written['status']}: {written['subject']}" + (f", change {change}" if change else ""))
+        if wait and change:
+            written["progress"] = self._until_live(change)
+            if not as_json:
+                print(f"live after {written['progress']['live']['ms']} ms")
+        if as_json:
+            json.dump(written, sys.stdout)
+            print()
+        return written
+
+    def _until_live(self, change: str) -> dict[str, Any]:
+        look, deadline = LOOK_S, time.monotonic() + WAIT_S
+        while (progress := self._ask("GET", f"/api/changes/{change}", None))["state"] != "live":
+            if time.monotonic() > deadline:
+                raise CommandError(
+                    f"change {change} is {progress['state']} after {WAIT_S:g} s, and not live: it is not lost; see the "
+                    "log of the relay, fan-out and invalidator."
+                )
+            time.sleep(look)
+            look = min(LONGEST_LOOK_S, look * 1.5)
+        return progress
+
+    def _ask(self, method: str, path: str, body: dict[str, object] | None) -> dict[str, Any]:
+        try:
+            answer = self._http.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            raise CommandError(f"the API at {self._url} does not answer: {error}") from error
+        found = _document(answer)
+        if answer.is_error:
+            raise CommandError(
+                f"the API refused it ({answer.status_code}): {found.get('detail', answer.reason_phrase)}"
+            )
+        return found
+
+
+def _document(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,71 @@
+"""`edgebake publish`, `follow` and `invalidate`: clients of the write API."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgebake.commands.options import loaded
+
+if TYPE_CHECKING:
+    from edgebake.client import Client
+
+Wait = Annotated[bool, typer.Option("--wait", help="Return once the change is live at the edge.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer.")]
+
+
+def publish(
+    ctx: typer.Context,
+    author: Annotated[str, typer.Option(help="The author's id.", show_default=False)],
+    title: Annotated[str, typer.Option(help="The title.")] = "",
+    url: Annotated[str | None, typer.Option(help="Where it leads.", show_default=False)] = None,
+    content: Annotated[str, typer.Option(help="HTML, or text with --text.", show_default=False)] = "",
+    text: Annotated[bool, typer.Option("--text", help="The content is text.")] = False,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.", show_default=False)] = None,
+    post: Annotated[str | None, typer.Option("--id", help="The post's id.", show_default=False)] = None,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a post."""
+    body: dict[str, object] = {"author": author, "title": title, "content": content, "tags": tag or []}
+    body |= {"content_type": "text" if text else "html"}
+    body |= {name: value for name, value in (("url", url), ("post", post)) if value is not None}
+    with _client(ctx) as client:
+        client.write("POST", "/api/posts", body, wait=wait, as_json=as_json)
+
+
+def follow(
+    ctx: typer.Context,
+    user: Annotated[str, typer.Argument(help="Who follows.")],
+    author: Annotated[str, typer.Argument(help="Who is followed.")],
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let USER follow AUTHOR."""
+    from urllib.parse import quote
+
+    with _client(ctx) as client:
+        path = f"/api/users/{quote(user, safe='')}/follows/{quote(author, safe='')}"
+        client.write("PUT", path, None, wait=wait, as_json=as_json)
+
+
+def invalidate(
+    ctx: typer.Context,
+    everything: Annotated[bool, typer.Option("--global", help="Forget everything that is cached.")] = False,
+    user: Annotated[str | None, typer.Option(help="Forget what is cached of this user.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option("--id", help="Name the change: a repeat does nothing.")] = None,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forget what is cached, of one user or of all, at the edge and in Redis."""
+    if everything == (user is not None):
+        raise typer.BadParameter("give either --global or --user.")
+    body: dict[str, object] = {"scope": "global"} if user is None else {"scope": "user", "user": user}
+    with _client(ctx) as client:
+        client.write("POST", "/api/invalidations", body | ({"id": name} if name else {}), wait=wait, as_json=as_json)
+
+
+def _client(ctx: typer.Context) -> "Client":
+    from edgebake.client import Client
+    from edgebake.running import with_api
+
+    return Client(with_api(loaded(ctx)))

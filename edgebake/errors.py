@@ -1,0 +1,23 @@
+"""What a command says when it cannot go on. The other errors of the roof are beside what raises them.
+
+CommandError       one line for a person; the command ends with status 1
+├── FolderInUse    another process uses the data folder
+├── ForeignHost    another host uses the SQLite file
+└── ChildFailed    a process of `up` did not start
+"""
+
+
+class CommandError(Exception):
+    """A command cannot go on; the message says what failed and what to do."""
+
+
+class FolderInUse(CommandError):
+    """Another process uses the data folder."""
+
+
+class ForeignHost(CommandError):
+    """Another host uses the SQLite file."""
+
+
+class ChildFailed(CommandError):
+    """A process of `up` did not start."""

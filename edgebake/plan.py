@@ -1,0 +1,69 @@
+"""What `up` runs: which children, with which sockets and settings, and in which order they stop."""
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgebake.listeners import handed_down, listen, url_of
+from edgebake.settings import Settings
+from edgebake.sources import PREFIX, to_environ
+
+STOP_ORDER = (("edge",), ("feeds", "api"), ("relay", "fanout", "invalidator"))
+"""First nobody reads any more, then nobody writes, then what was written is carried no further."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A child: its name, its arguments, and the sockets that it serves."""
+
+    name: str
+    arguments: tuple[str, ...]
+    sockets: Sequence[socket.socket] = ()
+
+
+def open_sockets(settings: Settings) -> dict[str, socket.socket]:
+    """Return the sockets of all children. Raises CommandError with the variable to change."""
+    wanted = ["feeds", "api", "ops"] + (["edge", "edge_api"] if settings.edge == "local" else [])
+    sockets = {
+        name: listen(settings.host, getattr(settings, f"{name}_port"), f"{PREFIX}{name.upper()}_PORT")
+        for name in wanted
+    }
+    sockets["api_ops"] = listen("127.0.0.1", 0, "the port of the API's /readyz")
+    return sockets
+
+
+def at_sockets(settings: Settings, sockets: Mapping[str, socket.socket]) -> Settings:
+    """Return the settings with the ports that were taken, and the URLs that follow from them."""
+    ports = {f"{name}_port": opened.getsockname()[1] for name, opened in sockets.items() if name != "api_ops"}
+    settings = replace(settings, **ports)
+    if "edge" not in sockets:
+        return settings
+    return replace(
+        settings,
+        edge_api_url=url_of(sockets["edge_api"]),
+        public_url=settings.public_url or url_of(sockets["edge"]),
+    )
+
+
+def children(sockets: Mapping[str, socket.socket], front_page: Path) -> list[Planned]:
+    """Return the children."""
+    feeds = {"feeds": sockets["feeds"], "ops": sockets["ops"]}
+    api = {"api": sockets["api"], "ops": sockets["api_ops"]}
+    planned = [
+        Planned("feeds", ("serve", "--only", "feeds", *handed_down(feeds)), tuple(feeds.values())),
+        Planned("api", ("serve", "--only", "api", *handed_down(api)), tuple(api.values())),
+        *(Planned(name, ("work", "--only", name)) for name in ("relay", "fanout", "invalidator")),
+    ]
+    if "edge" in sockets:
+        edge = {name: sockets[name] for name in ("edge", "edge_api")}
+        told = ("edge", "--origin", url_of(sockets["feeds"]), "--front-page", str(front_page))
+        planned.append(Planned("edge", (*told, *handed_down(edge)), tuple(edge.values())))
+    return planned
+
+
+def environ(settings: Settings) -> dict[str, str]:
+    """Return the environment of the children: ours, with exactly these settings."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return ours | to_environ(settings)

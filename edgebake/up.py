@@ -1,0 +1,195 @@
+"""Everything on one machine: the embedded Valkey, the children, their events; stopped in order, restarted when dead."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Awaitable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from edgebake import plan
+from edgebake.beginning import Beginning, begin, make_current
+from edgebake.child import Child
+from edgebake.console import Screen
+from edgebake.errors import ChildFailed
+from edgebake.folder import DataFolder
+from edgebake.listeners import url_of
+from edgebake.lock import FileLock
+from edgebake.secret import Secret, SecretUrl
+from edgebake.settings import Settings
+from edgebake.valkey import EmbeddedValkey
+from edgebake.wiring import opened_record
+
+START_S = 60.0
+STOP_S = 10.0
+LOOK_S = 1.0
+"""Seconds between two looks at whether Valkey lives and the templates are what they were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What `up` was asked for on its command line."""
+
+    demo: bool
+    as_json: bool
+    command: str
+    """How a person calls `edgebake` from where they are."""
+
+
+class Up:
+    """One `edgebake up`, from start to stop. The data folder is ours alone; see ``edgebake.folder``."""
+
+    def __init__(self, settings: Settings, wishes: Wishes, folder: DataFolder, lock: FileLock) -> None:
+        self._wishes = wishes
+        self._folder = folder
+        self._lock = lock
+        self._screen = Screen(events=settings.events, steps=not wishes.as_json)
+        self._sockets = plan.open_sockets(settings)
+        self._valkey = None if settings.redis_url else EmbeddedValkey(folder.path / "valkey", folder.secret("valkey"))
+        self._settings = self._completed(settings)
+        self._front_page = folder.path / "front.html"
+        self._children: dict[str, Child] = {}
+        self._running: list[asyncio.Task[None]] = []
+        self._stop = asyncio.Event()
+
+    def _completed(self, settings: Settings) -> Settings:
+        token = settings.api_token or Secret(self._folder.secret("token"))
+        redis_url = SecretUrl(self._valkey.url) if self._valkey is not None else settings.redis_url
+        completed = replace(settings, data_dir=self._folder.path, api_token=token, redis_url=redis_url)
+        completed = replace(completed, database_url=SecretUrl(completed.record_url))
+        return plan.at_sockets(completed, self._sockets)
+
+    async def run(self) -> None:
+        """Start, watch, and stop when a signal says so. Raises CommandError where it cannot start."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+        try:
+            await self._unless_stopped(self._start())
+            await self._unless_stopped(self._watch())
+        finally:
+            await self._stop_all()
+
+    async def _unless_stopped(self, work: Awaitable[None]) -> None:
+        """Await ``work``, but not after a signal."""
+        working, stopped = asyncio.ensure_future(work), asyncio.create_task(self._stop.wait())
+        await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not working.done():
+            working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+
+    async def _start(self) -> None:
+        if self._valkey is not None:
+            self._valkey.start(pass_fds=[self._lock.fd])
+        environ = plan.environ(self._settings)
+        for planned in plan.children(self._sockets, self._front_page):
+            fds = [self._lock.fd, *(opened.fileno() for opened in planned.sockets)]
+            child = Child(planned.name, planned.arguments, environ, fds, self._screen.tell)
+            self._children[planned.name] = child
+            self._running.append(asyncio.create_task(child.run()))
+        beginning = await begin(self._settings, self._front_page, demo=self._wishes.demo)
+        for child in self._children.values():
+            child.begin()
+        await self._until_ready()
+        self._announce(beginning)
+        self._template_version = beginning.template_version
+
+    async def _until_ready(self) -> None:
+        ready = asyncio.create_task(self._all_ready())
+        await asyncio.wait([ready, *self._running], timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        self._raise_failures()
+        if late := [name for name, child in self._children.items() if not child.ready.is_set()]:
+            raise ChildFailed(f"{', '.join(late)} did not answer within {START_S:g} s")
+
+    async def _all_ready(self) -> None:
+        for child in self._children.values():
+            await child.ready.wait()
+
+    def _raise_failures(self) -> None:
+        for running in self._running:
+            if running.done():
+                running.result()
+
+    def _announce(self, beginning: Beginning) -> None:
+        found = self._found(beginning)
+        self._folder.write_up(found)
+        if self._wishes.as_json:
+            print(json.dumps(found), flush=True)
+        else:
+            self._screen.banner(self._banner(beginning))
+
+    def _found(self, beginning: Beginning) -> dict[str, object]:
+        urls = {name: url_of(opened) for name, opened in self._sockets.items() if name != "api_ops"}
+        urls.setdefault("edge", self._settings.public)
+        urls["origin"] = urls.pop("feeds")
+        redis_url = self._valkey.tcp_url if self._valkey is not None else self._settings.redis_url.reveal()
+        pids = {name: child.pid for name, child in self._children.items()}
+        if self._valkey is not None and self._valkey.process is not None:
+            pids["valkey"] = self._valkey.process.pid
+        return {
+            **urls,
+            "redis": redis_url,
+            "database": self._settings.record_url,
+            "token": self._settings.api_token.reveal(),
+            "users": list(beginning.users),
+            "profile": self._settings.edge_profile,
+            "pids": pids,
+        }
+
+    def _banner(self, beginning: Beginning) -> Mapping[str, str]:
+        edge, user = self._settings.public, next(iter(beginning.users), "ada")
+        where = f" --data-dir {self._folder.path}"
+        return {
+            "Feeds at the edge": f"{edge}/",
+            "One of them": f"{edge}/feed/{user}",
+            "Edge profile": f"{self._settings.edge_profile} (EDGEBAKE_EDGE_PROFILE)",
+            "Write API": f"{url_of(self._sockets['api'])}/api   token: {self._settings.api_token.reveal()}",
+            "Health, metrics": f"{url_of(self._sockets['ops'])}/readyz, /metrics",
+            "Publish": f'{self._wishes.command}{where} publish --author {user} --title "Hello, edge" --wait',
+            "Stop": "Ctrl-C",
+        }
+
+    async def _watch(self) -> None:
+        """Start Valkey again when it died, and bring new templates in; the children watch themselves."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for running in self._running:
+                if running.done():
+                    running.result()
+            if (
+                self._valkey is not None
+                and self._valkey.process is not None
+                and self._valkey.process.poll() is not None
+            ):
+                self._screen.tell("valkey", {"level": "warning", "message": "ended and is started again"})
+                self._valkey.start(pass_fds=[self._lock.fd])
+            await self._follow_templates()
+
+    async def _follow_templates(self) -> None:
+        from baker.render import template_version
+        from templates import FOLDER
+
+        version = await asyncio.to_thread(template_version, FOLDER)
+        if version != self._template_version:
+            self._template_version = version
+            self._screen.step(f"templates changed: version {version} is current from here on")
+            self._children["feeds"].again()
+            async with opened_record(self._settings) as record:
+                await make_current(record, version)
+
+    async def _stop_all(self) -> None:
+        for group in plan.STOP_ORDER:
+            stopping = [self._children[name] for name in group if name in self._children]
+            if stopping:
+                self._screen.step(f"stopping {', '.join(child.name for child in stopping)}")
+                await asyncio.gather(*(child.stop(STOP_S) for child in stopping))
+        await asyncio.gather(*self._running, return_exceptions=True)
+        if self._valkey is not None:
+            self._screen.step("stopping valkey")
+            self._valkey.stop(STOP_S)
+        for opened in self._sockets.values():
+            opened.close()
+        self._folder.up_json.unlink(missing_ok=True)
+        self._screen.step("stopped")

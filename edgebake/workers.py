@@ -1,0 +1,93 @@
+"""The loops of `work`, put together: relay and listener, fan-out, recorder and drain."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from redis.asyncio import Redis
+
+from cdn.cloudfront import CloudFrontEdge
+from cdn.edge import Edge
+from cdn.errors import EdgeBusy
+from cdn.ledger import Ledger
+from cdn.pending import CallBudget
+from edgebake.apps import Waker
+from edgebake.settings import Settings
+from edgebake.wiring import consumer
+from feeds.fanout import Fanout
+from feeds.listener import Listener
+from feeds.progress import Board
+from feeds.record import Record
+from feeds.relay import Relay
+from feeds.timeline import Timelines
+from feeds.worker import Worker
+from invalidator.drain import Drain
+from invalidator.recorder import Recorder
+
+Loop = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+EDGE = "main"
+"""The edge's name in Redis. There is one in this version."""
+POLL_S = {"instant": 0.05, "cloudfront": 2.0}
+"""Seconds between two looks at whether an invalidation is complete."""
+RETRY_S = 0.2
+
+logger = logging.getLogger(__name__)
+
+
+def relay(record: Record, redis: Redis) -> list[Loop]:
+    """Return the relay, and the listener on the channel for invalidations."""
+    record.on_commit = Waker(redis)
+    return [Relay(redis, record).run, Listener(redis, record).run]
+
+
+def fanout(settings: Settings, record: Record, redis: Redis) -> list[Loop]:
+    """Return a fan-out worker."""
+    timelines = Timelines(redis, record, cap=settings.timeline_cap, own_posts=settings.own_posts)
+    return [Worker(redis, Fanout(redis, record, timelines, own_posts=settings.own_posts), consumer()).run]
+
+
+def invalidator(settings: Settings, record: Record, redis: Redis, edge: Edge) -> list[Loop]:
+    """Return the recorder and the drain loop."""
+    board = Board(redis, record)
+    account = settings.distribution_id or EDGE
+    budget = CallBudget(redis, account, round(settings.seconds_between_calls * 1000))
+    drain = Drain(redis, edge, board, budget, poll_s=POLL_S[profile_of(settings)])
+    recorder = Recorder(redis, Ledger(redis, [edge.name]), board, consumer(), wake=drain.woken.set)
+    return [recorder.run, drain.run]
+
+
+def profile_of(settings: Settings) -> str:
+    """Return how the edge behaves: the local edge as it is told, CloudFront as CloudFront."""
+    return settings.edge_profile if settings.edge == "local" else "cloudfront"
+
+
+@asynccontextmanager
+async def opened_edge(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Edge]:
+    """Open the edge's driver, and wait until the edge answers. Raises EdgeMisconfigured and EdgeDenied."""
+    edge = _driver(settings)
+    try:
+        while not stop.is_set():
+            try:
+                await edge.check()
+                break
+            except EdgeBusy as error:
+                logger.warning("%s It is asked again in %s s.", error, RETRY_S)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), RETRY_S)
+        yield edge
+    finally:
+        await edge.close()
+
+
+def _driver(settings: Settings) -> CloudFrontEdge:
+    if settings.edge == "local":
+        return CloudFrontEdge.local(EDGE, settings.edge_api, tag_header=settings.tag_header)
+    return CloudFrontEdge(
+        EDGE,
+        settings.distribution_id,
+        tag_header=settings.tag_header,
+        endpoint_url=settings.cloudfront_endpoint_url or None,
+    )
