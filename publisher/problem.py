@@ -3,7 +3,6 @@
 import http
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 from pydantic_core import ErrorDetails, ValidationError
@@ -16,8 +15,6 @@ MAX_VALUE = 200
 """Characters of a refused value that are said back."""
 MAX_ERRORS = 100
 """Errors that one problem names; it counts the others."""
-
-_REASONS = {"missing": "is required", "extra_forbidden": "is not a field that this takes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +79,39 @@ def _location(error: ErrorDetails) -> Sequence[int | str]:
     return (*where[:2], *where[3:]) if where[:1] == ("commands",) else where
 
 
+def _reason(error: ErrorDetails) -> str:
+    context = error.get("ctx", {})
+    unit = "characters" if isinstance(error["input"], str) else "items"
+    match error["type"]:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return "is not a field that this takes"
+        case "too_long" | "string_too_long":
+            return f"must have at most {context['max_length']} {unit}"
+        case "too_short" | "string_too_short":
+            return f"must have at least {context['min_length']} {unit}"
+        case "string_pattern_mismatch":
+            return f"must match {context['pattern']}"
+        case _:
+            return error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+
+
 def _field_error(error: ErrorDetails) -> FieldError:
-    kind = error["type"]
-    reason = _REASONS.get(kind) or error["msg"].removeprefix("Value error, ")
-    return FieldError(field_name(_location(error)), None if kind == "missing" else error["input"], reason)
+    value = None if error["type"] == "missing" else error["input"]
+    return FieldError(field_name(_location(error)), value, _reason(error))
+
+
+def _is_echo(error: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
+    """Tell whether a list is too short only because its items were refused."""
+    where = error["loc"]
+    return error["type"] == "too_short" and any(d["loc"][: len(where)] == where for d in details if d is not error)
 
 
 def of_validation(failure: ValidationError) -> Problem:
     """Return the problem of a document that is JSON but not what is asked for."""
-    details: list[Any] = failure.errors(include_url=False, include_context=False)
-    errors = [_field_error(error) for error in details]
+    details = failure.errors(include_url=False)
+    errors = [_field_error(error) for error in details if not _is_echo(error, details)]
     first = errors[0]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return Problem(422, f"{first.field}: {first.reason}{more}", errors)

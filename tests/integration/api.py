@@ -1,0 +1,51 @@
+"""The write API over a real system of record, and a client of it that bears the token."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from feeds.progress import Progress
+from feeds.record import Record
+from publisher.app import create_app
+
+TOKEN = "a-token-of-the-tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The API under test: what clients see, and what is behind it."""
+
+    client: httpx.AsyncClient
+    record: Record
+
+    async def changes(self) -> int:
+        """Return how many changes wait in the outbox."""
+        return len(await self.record.outbox_take(10_000))
+
+
+def progress_in_outbox(record: Record) -> Callable[[str], Awaitable[Progress | None]]:
+    """Return progress as the outbox alone knows it: no worker has seen any change."""
+
+    async def progress(change: str) -> Progress | None:
+        row = await record.change(change)
+        if row is None:
+            return None
+        return Progress(row.id, row.kind, row.subject, "accepted", {"accepted": row.accepted_ms})
+
+    return progress
+
+
+@asynccontextmanager
+async def open_api(url: str, **options: object) -> AsyncIterator[Api]:
+    """Open a record and the API over it; ``options`` go to ``create_app``."""
+    record = await Record.open(url, patience=0.2)
+    app = create_app(record, **{"token": TOKEN, "progress": progress_in_outbox(record), **options})  # type: ignore[arg-type]  # tests name them rightly
+    transport = httpx.ASGITransport(app)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
+            yield Api(client, record)
+    finally:
+        await record.close()
