@@ -42,7 +42,8 @@ class _Counted(io.RawIOBase):
 class Lines:
     """The lines of a stream, one at a time, which can be put back."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, max_line: int = MAX_LINE) -> None:
+        self.max_line = max_line
         self.number = 0
         """The line that was taken last, counted from 1."""
         self.bytes_taken = 0
@@ -76,13 +77,13 @@ class Lines:
 
     def _read(self) -> bytes | Refusal | None:
         try:
-            line = self._readline(MAX_LINE + 1)
-            return (line or None) if len(line) <= MAX_LINE else self._skip(line)
+            line = self._readline(self.max_line + 1)
+            return (line or None) if len(line) <= self.max_line else self._skip(line)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             self._readline = io.BytesIO().readline
             return Refusal(self.number + 1, f"the gzip file is broken from here on: {error}")
 
     def _skip(self, line: bytes) -> Refusal:
         while line and not line.endswith(b"\n"):
-            line = self._readline(MAX_LINE)
-        return Refusal(self.number + 1, f"the line is over {MAX_LINE} bytes long")
+            line = self._readline(self.max_line)
+        return Refusal(self.number + 1, f"the line is over {self.max_line} bytes long")

@@ -62,7 +62,7 @@ def _quoted(lines: Lines, first: bytes) -> Cells | Refusal:
     text = first
     row = _split(text)
     while row is None:
-        line = lines.take() if len(text) <= MAX_LINE else None
+        line = lines.take() if len(text) <= lines.max_line else None
         if line is not None:
             taken.append(line)
         if line is None or isinstance(line, Refusal):

@@ -106,7 +106,7 @@ class Reader(Generic[Row]):
         return self._made({name: cell for name, cell in zip(self._fields, cells, strict=True) if cell}, self._converted)
 
     def of_object(self, values: Mapping[str, object]) -> Row:
-        """Return the command that a JSON object makes. Raises ValueError with the reason if none."""
+        """Return the command that a JSON object makes; null is left out. Raises ValueError with the reason if none."""
         fields: dict[str, Any] = {}
         for name, value in values.items():
             field = self._names.get(name)
@@ -114,7 +114,8 @@ class Reader(Generic[Row]):
                 raise ValueError(f"{shortened(name)!r} is a field that this does not take")
             if field in fields:
                 raise ValueError(f"{field} is there twice")
-            fields[field] = value
+            if value is not None:
+                fields[field] = value
         return self._made(fields, [field for field in fields if field in _CONVERTERS])
 
     def _made(self, fields: dict[str, Any], converted: Iterable[str]) -> Row:
@@ -155,7 +156,7 @@ def _count(field: str, value: object) -> object:
 
 def _moment(field: str, value: object) -> object:
     """Return Unix seconds as a time; text that RFC 3339 spells is left to the command's own rule."""
-    if value is None or isinstance(value, bool) or (isinstance(value, str) and not _is_unix(value)):
+    if isinstance(value, bool) or (isinstance(value, str) and not _is_unix(value)):
         return value
     try:
         return datetime.fromtimestamp(float(value), UTC)  # type: ignore[arg-type]  # what float refuses is caught
