@@ -16,6 +16,8 @@ from cdn.local.app import UVICORN, LocalEdge
 from cdn.local.asgi import App, Receive, Scope, Send
 from cdn.local.config import LocalEdgeConfig
 
+Served = tuple[socket.socket, App, dict[str, Any]]
+"""A socket, what is served on it, and uvicorn's options."""
 FRESH = "s-maxage=60, stale-while-revalidate=30, stale-if-error=60"
 
 
@@ -145,7 +147,7 @@ def listen() -> tuple[socket.socket, str]:
 
 
 @asynccontextmanager
-async def serving(*apps: tuple[socket.socket, App, dict[str, Any]]) -> AsyncIterator[None]:
+async def serving(*apps: Served) -> AsyncIterator[None]:
     """Serve applications on their sockets; all end together."""
     servers, tasks = [], []
     for listening, app, options in apps:
@@ -168,16 +170,19 @@ async def local_edge(config: LocalEdgeConfig | None = None, origin_url: str = ""
     edge = LocalEdge(replace(config or LocalEdgeConfig(""), origin=origin_url or counting, clock=clock))
     await edge.start()
     world = World(edge, Origin(), clock, proxy, api)
-    async with (
-        serving((at_origin, world.origin, {}), (at_proxy, world, UVICORN), (at_api, edge.api, UVICORN)),
-        aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
-            auto_decompress=False,
-            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
-        ) as world.session,
-    ):
-        yield world
-        await edge.close()
+    apps: tuple[Served, ...] = (at_origin, world.origin, {}), (at_proxy, world, UVICORN), (at_api, edge.api, UVICORN)
+    async with serving(*apps), viewer() as world.session:
+        try:
+            yield world
+        finally:
+            await edge.close()
+
+
+def viewer() -> aiohttp.ClientSession:
+    """Return a client that adds no header of its own."""
+    skipped = ("Accept", "Accept-Encoding", "User-Agent")
+    connector = aiohttp.TCPConnector(limit=0)
+    return aiohttp.ClientSession(connector=connector, auto_decompress=False, skip_auto_headers=skipped)
 
 
 @asynccontextmanager

@@ -1,6 +1,9 @@
 """The CloudFront driver, and any boto3, against the API of the local edge."""
 
 import asyncio
+import logging
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -94,6 +97,13 @@ async def test_a_tag_drops_what_carries_it_and_nothing_else(world: World, boto: 
     assert created["InvalidationBatch"] == {"Paths": {"Quantity": 1, "Items": ["#u-ada"]}, "CallerReference": "batch-1"}
     assert answer["Location"] == f"{world.api_url}/2020-05-31/distribution/LOCALEDGE/invalidation/{created['Id']}"
     assert await x_caches(world) == ["Miss", "Hit"]
+
+
+async def test_an_invalidation_is_told_as_an_event(boto: Boto, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="edgebake.events")
+    await boto.create("batch-1", "#u-ada", "#g")
+    (told,) = [vars(record)["fields"] for record in caplog.records if record.getMessage() == "invalidation"]
+    assert told == {"items": 2, "batch": "batch-1"}
 
 
 async def test_paths_and_wildcards_drop_too(world: World, boto: Boto) -> None:
@@ -191,8 +201,10 @@ async def test_the_distribution_can_be_read(boto: Boto) -> None:
 async def driver(world: World, **options: str) -> AsyncIterator[CloudFrontEdge]:
     """The driver of a world's edge, closed in the end."""
     edge = CloudFrontEdge.local("local", world.api_url, **options)
-    yield edge
-    await edge.close()
+    try:
+        yield edge
+    finally:
+        await edge.close()
 
 
 async def test_an_invalidation_is_in_progress_then_takes_effect_then_completes() -> None:
@@ -325,3 +337,8 @@ async def test_nothing_of_this_machines_credentials_reaches_the_local_edge(
         await edge.close()
     assert b"Credential=LOCALEDGE/" in seen[0][b"authorization"]
     assert "THE-MACHINES" not in str(seen)
+
+
+def test_boto3_is_not_imported_before_the_first_call() -> None:
+    code = "import sys, cdn.cloudfront; cdn.cloudfront.CloudFrontEdge('a', 'E1'); print('botocore' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"

@@ -45,11 +45,11 @@ async def test_an_answer_that_cannot_be_shared_sends_each_waiter_to_the_origin_s
         await world.origin.arrivals.reaches(1)
         first.set()
         await world.origin.arrivals.reaches(20)  # all 19 at once, while none has been answered
-        late = asyncio.create_task(world.get("/feed/ada"))
-        await world.origin.arrivals.reaches(21)  # who comes later does not queue either
+        late = [asyncio.create_task(world.get("/feed/ada")) for _ in range(3)]
+        await world.origin.arrivals.reaches(23)  # who comes later does not queue either
         rest.set()
-        bodies = sorted(reply.body for reply in await asyncio.gather(*reads, late))
-        assert bodies == [b"1"] + [b"2"] * 20
+        bodies = sorted(reply.body for reply in await asyncio.gather(*reads, *late))
+        assert bodies == [b"1"] + [b"2"] * 22
         assert len(world.edge.objects) == 0
 
 
@@ -241,6 +241,12 @@ async def test_what_is_listed_reaches_the_origin(path: str) -> None:
     async with local_edge() as world:
         await world.get(path)
         assert world.origin.requests == [f"GET {path}"]
+
+
+async def test_a_path_reaches_the_origin_as_it_was_spelt() -> None:
+    async with local_edge() as world:
+        await world.get("/post/%41%2fb")
+        assert world.origin.requests == ["GET /post/%41%2fb"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PURGE"])
