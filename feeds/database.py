@@ -35,6 +35,8 @@ _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA cache_size = -32768",
+    "PRAGMA temp_store = MEMORY",  # a statement that writes many rows keeps a journal of its own
+    "PRAGMA wal_autocheckpoint = 8000",  # 32 MB: an import touches the whole index of followers with every chunk
 )
 
 

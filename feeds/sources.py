@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from feeds.many import among
 from feeds.model import Candidate, OrderKey
-from feeds.queries import pieces
 from feeds.schema import follows, is_published, mutes, post_tags, posts
 
 
@@ -15,7 +15,7 @@ async def followers(conn: AsyncConnection, author: str, tags: Sequence[str], aft
     """Return who follows ``author`` and mutes neither them nor one of ``tags``, by id, above ``after``."""
     unwanted = [and_(mutes.c.kind == "author", mutes.c.value == author)]
     if tags:
-        unwanted.append(and_(mutes.c.kind == "tag", mutes.c.value.in_(tags)))
+        unwanted.append(and_(mutes.c.kind == "tag", among(conn, mutes.c.value, tags)))
     query = (
         select(follows.c.user)
         .where(follows.c.author == author, follows.c.user > after)
@@ -23,15 +23,13 @@ async def followers(conn: AsyncConnection, author: str, tags: Sequence[str], aft
         .order_by(follows.c.user)
         .limit(limit)
     )
-    return list((await conn.execute(query)).scalars())
+    return list((await conn.execute(query)).scalars().all())
 
 
 async def followers_of(conn: AsyncConnection, authors: Sequence[str]) -> list[str]:
     """Return everybody who follows one of ``authors``, muted or not, each once."""
-    found: set[str] = set()
-    for piece in pieces(authors):
-        found.update((await conn.execute(select(follows.c.user).where(follows.c.author.in_(piece)))).scalars())
-    return sorted(found)
+    query = select(follows.c.user).where(among(conn, follows.c.author, authors))
+    return sorted(set((await conn.execute(query)).scalars().all()))
 
 
 async def candidates(
@@ -43,9 +41,9 @@ async def candidates(
         drawn = union_all(drawn, select(literal(user)))  # type: ignore[assignment]  # both select one column
     authors = drawn.subquery()
     muted = exists().where(mutes.c.user == user, mutes.c.kind == "author", mutes.c.value == authors.c.author)
+    mutes_tags = exists().where(mutes.c.user == user, mutes.c.kind == "tag")  # asked once, before any post
     query = _newest(before, limit).join(authors, authors.c.author == posts.c.author).where(~muted)
-    if await _mutes_tags(conn, user):
-        query = query.where(~_has_muted_tag(user))
+    query = query.where(or_(~mutes_tags, ~_has_muted_tag(user)))
     return [Candidate(*row) for row in await conn.execute(query)]
 
 
@@ -57,7 +55,7 @@ async def author_posts(conn: AsyncConnection, author: str, before: OrderKey | No
 async def post_ids(conn: AsyncConnection, author: str, after: str, limit: int) -> list[str]:
     """Return the ids of an author's published posts, sorted, above ``after``."""
     query = select(posts.c.id).where(posts.c.author == author, is_published, posts.c.id > after)
-    return list((await conn.execute(query.order_by(posts.c.id).limit(limit))).scalars())
+    return list((await conn.execute(query.order_by(posts.c.id).limit(limit))).scalars().all())
 
 
 async def some_users(conn: AsyncConnection, limit: int) -> list[str]:
@@ -65,7 +63,7 @@ async def some_users(conn: AsyncConnection, limit: int) -> list[str]:
     has_posts = exists().where(posts.c.author == follows.c.author, is_published)
     query = select(follows.c.user).where(has_posts).group_by(follows.c.user)
     query = query.order_by(func.count().desc(), follows.c.user).limit(limit)
-    return list((await conn.execute(query)).scalars())
+    return list((await conn.execute(query)).scalars().all())
 
 
 def _newest(before: OrderKey | None, limit: int) -> Select[Any]:
@@ -73,10 +71,6 @@ def _newest(before: OrderKey | None, limit: int) -> Select[Any]:
     if before is not None:
         query = query.where(tuple_(posts.c.published_ms, posts.c.id) < tuple_(*before))
     return query.order_by(posts.c.published_ms.desc(), posts.c.id.desc()).limit(limit)
-
-
-async def _mutes_tags(conn: AsyncConnection, user: str) -> bool:
-    return bool(await conn.scalar(select(exists().where(mutes.c.user == user, mutes.c.kind == "tag"))))
 
 
 def _has_muted_tag(user: str) -> ColumnElement[bool]:

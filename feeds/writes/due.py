@@ -23,7 +23,7 @@ async def publish_due(unit: Unit, now_ms: int, limit: int) -> int:
     # Rows that another process is at are its own to publish.
     query = select(posts.c.id).where(is_scheduled, posts.c.published_ms <= now_ms)
     query = query.order_by(posts.c.published_ms).limit(limit).with_for_update(skip_locked=True)
-    ids = list((await unit.conn.execute(query)).scalars())
+    ids = list((await unit.conn.execute(query)).scalars().all())
     found = await find_posts(unit.conn, ids)
     after = [replace(found[i], state=PostState.PUBLISHED, version=found[i].version + 1) for i in ids]
     await write_posts(unit, found, after)

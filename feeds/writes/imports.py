@@ -4,8 +4,8 @@ The rows of a chunk are folded over what is there in memory, by the same decisio
 bulk. A chunk runs alone (``locks.hold_everything``), so what it read stays true until it writes.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import or_, select
@@ -16,12 +16,13 @@ from feeds.command import CreatePost, Follow, PutUser
 from feeds.database import is_postgresql
 from feeds.errors import Conflict, Gone, NotFound, Refused
 from feeds.ids import fresh_id
+from feeds.many import among, listed, pairs
 from feeds.model import Post, UserState
-from feeds.queries import find_posts, pieces
+from feeds.queries import find_posts
 from feeds.schema import applied, blocks, follows, users
 from feeds.writes import locks
 from feeds.writes.outcome import ImportOutcome
-from feeds.writes.posts import change_between, created, write_posts
+from feeds.writes.posts import change_between, created, raised, write_posts
 from feeds.writes.unit import Unit
 from feeds.writes.users import bump_follows, new_user
 
@@ -69,14 +70,14 @@ async def import_posts(unit: Unit, rows: Sequence[CreatePost]) -> ImportOutcome:
     """Create posts or replace them."""
     rows = [row if row.post else row.model_copy(update={"post": fresh_id("p", unit.now_ms)}) for row in rows]
     chunk = await _begin(unit, rows, lambda row: f"post {row.post}")
-    authors = await _user_states(unit, [row.author for row in rows])
-    befores = await find_posts(unit.conn, list({str(row.post) for row in rows}))
+    absent = await _absent(unit, [row.author for row in rows])
+    befores = await find_posts(unit.conn, [str(row.post) for row in rows])
     afters: dict[str, Post] = {}
     for index, row in enumerate(rows):
         if not chunk.is_newer(f"post {row.post}", row.version):
             continue
         try:
-            _refuse_absent(authors, "author", row.author)
+            _refuse_absent(absent, "author", row.author)
             before = afters.get(str(row.post)) or befores.get(str(row.post))
             after = created(row, before, unit.now_ms, upsert=True)
         except Refused as refused:
@@ -91,22 +92,22 @@ async def import_posts(unit: Unit, rows: Sequence[CreatePost]) -> ImportOutcome:
 async def import_follows(unit: Unit, rows: Sequence[Follow]) -> ImportOutcome:
     """Add follows."""
     chunk = await _begin(unit, rows, lambda row: f"follow {row.user} {row.author}")
-    named = list({row.user for row in rows} | {row.author for row in rows})
-    states = await _user_states(unit, named)
+    named = {row.user for row in rows} | {row.author for row in rows}
+    absent = await _absent(unit, named)
     blocked = await _blocked_pairs(unit, named)
-    pairs: dict[tuple[str, str], None] = {}
+    wanted: dict[tuple[str, str], None] = {}
     for index, row in enumerate(rows):
         subject = f"follow {row.user} {row.author}"
         if not chunk.is_newer(subject, row.version):
             continue
         try:
-            _refuse_follow(states, blocked, row)
+            _refuse_follow(absent, blocked, row)
         except Refused as refused:
             chunk.refused.append((index, str(refused)))
             continue
         chunk.advance(subject, row.version)
-        pairs[row.user, row.author] = None
-    followers = await _insert_follows(unit, list(pairs))
+        wanted[row.user, row.author] = None
+    followers = await _insert_follows(unit, list(wanted))
     await bump_follows(unit, followers)
     return await _end(unit, chunk, Imported(users=(), followers=tuple(followers), posts=(), authors=()))
 
@@ -114,11 +115,10 @@ async def import_follows(unit: Unit, rows: Sequence[Follow]) -> ImportOutcome:
 async def _begin(unit: Unit, rows: Sequence[Row], subject: Callable[[Row], str]) -> _Chunk:
     await locks.hold_everything(unit.conn)
     subjects = [subject(row) for row in rows if row.version is not None]
-    versions: dict[str, int] = {}
-    for piece in pieces(subjects):
-        query = select(applied.c.subject, applied.c.version).where(applied.c.subject.in_(piece))
-        versions |= {row.subject: row.version for row in await unit.conn.execute(query)}
-    return _Chunk(versions)
+    if not subjects:
+        return _Chunk({})
+    query = select(applied.c.subject, applied.c.version).where(among(unit.conn, applied.c.subject, subjects))
+    return _Chunk({row.subject: row.version for row in await unit.conn.execute(query)})
 
 
 async def _end(unit: Unit, chunk: _Chunk, imported: Imported) -> ImportOutcome:
@@ -128,52 +128,39 @@ async def _end(unit: Unit, chunk: _Chunk, imported: Imported) -> ImportOutcome:
 
 
 async def _write_posts(unit: Unit, chunk: _Chunk, befores: dict[str, Post], afters: dict[str, Post]) -> ImportOutcome:
-    raised = []
-    for post in afters.values():
-        before = befores.get(post.id)
-        raised.append(replace(post, version=before.version + 1 if before else 1))
-    await write_posts(unit, befores, raised)
-    shown = [post for post in raised if change_between(befores.get(post.id), post)]
+    written = [raised(befores.get(post.id), post) for post in afters.values()]
+    await write_posts(unit, befores, written)
+    shown = [post for post in written if change_between(befores.get(post.id), post)]
     authors = dict.fromkeys(post.author for post in shown)
     imported = Imported(users=(), followers=(), posts=tuple(post.id for post in shown), authors=tuple(authors))
     return await _end(unit, chunk, imported)
 
 
-async def _insert_follows(unit: Unit, pairs: list[tuple[str, str]]) -> list[str]:
-    if not pairs:
-        return []
+async def _insert_follows(unit: Unit, wanted: list[tuple[str, str]]) -> list[str]:
     make = postgresql.insert if is_postgresql(unit.conn) else sqlite.insert
-    statement = make(follows).on_conflict_do_nothing(index_elements=["user", "author"]).returning(follows.c.user)
-    rows = [{"user": user, "author": author} for user, author in pairs]
-    return sorted(set((await unit.conn.execute(statement, rows)).scalars()))
+    statement = make(follows).from_select(["user", "author"], pairs(unit.conn, wanted))
+    statement = statement.on_conflict_do_nothing(index_elements=["user", "author"])
+    return sorted(set((await unit.conn.execute(statement.returning(follows.c.user))).scalars().all()))
 
 
 async def _user_rows(unit: Unit, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for piece in pieces(ids):
-        for row in await unit.conn.execute(select(users).where(users.c.id.in_(piece))):
-            found[row.id] = dict(row._mapping)
-    return found
+    query = select(users).where(among(unit.conn, users.c.id, ids))
+    return {row.id: dict(row._mapping) for row in await unit.conn.execute(query)}
 
 
-async def _user_states(unit: Unit, ids: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for piece in pieces(list(set(ids))):
-        query = select(users.c.id, users.c.state).where(users.c.id.in_(piece))
-        found |= {row.id: row.state for row in await unit.conn.execute(query)}
-    return found
+async def _absent(unit: Unit, ids: Iterable[str]) -> dict[str, UserState | None]:
+    """Return those that are not live users: deleted ones, and None for ids that nobody ever had."""
+    each = listed(unit.conn, set(ids))
+    query = select(each.c.value, users.c.state).select_from(each.outerjoin(users, users.c.id == each.c.value))
+    query = query.where(or_(users.c.id.is_(None), users.c.state != UserState.LIVE))
+    return {row.value: row.state and UserState(row.state) for row in await unit.conn.execute(query)}
 
 
-async def _blocked_pairs(unit: Unit, ids: Sequence[str]) -> set[tuple[str, str]]:
+async def _blocked_pairs(unit: Unit, ids: Iterable[str]) -> set[tuple[str, str]]:
     if await unit.conn.scalar(select(blocks.c.user).limit(1)) is None:
         return set()
-    pairs: set[tuple[str, str]] = set()
-    for piece in pieces(ids):
-        query = select(blocks.c.user, blocks.c.blocked).where(
-            or_(blocks.c.user.in_(piece), blocks.c.blocked.in_(piece))
-        )
-        pairs |= {(row.user, row.blocked) for row in await unit.conn.execute(query)}
-    return pairs
+    query = select(blocks.c.user, blocks.c.blocked).where(among(unit.conn, blocks.c.user, ids))
+    return {(row.user, row.blocked) for row in await unit.conn.execute(query)}
 
 
 def _with_profile(before: dict[str, Any], row: PutUser) -> dict[str, Any]:
@@ -181,17 +168,18 @@ def _with_profile(before: dict[str, Any], row: PutUser) -> dict[str, Any]:
     return before | {"state": UserState.LIVE.value, "name": row.name, "about": row.about} | raised
 
 
-def _refuse_absent(states: dict[str, str], named: str, user: str) -> None:
-    if user not in states:
-        raise NotFound(named, user, "there is no such user")
-    if states[user] == UserState.DELETED:
+def _refuse_absent(absent: dict[str, UserState | None], named: str, user: str) -> None:
+    if user not in absent:
+        return
+    if absent[user] is UserState.DELETED:
         raise Gone(named, user, "this user was deleted")
+    raise NotFound(named, user, "there is no such user")
 
 
-def _refuse_follow(states: dict[str, str], blocked: set[tuple[str, str]], row: Follow) -> None:
+def _refuse_follow(absent: dict[str, UserState | None], blocked: set[tuple[str, str]], row: Follow) -> None:
     if row.user == row.author:
         raise Refused("author", row.author, "a user does not follow themselves; their own posts are a setting")
-    _refuse_absent(states, "user", row.user)
-    _refuse_absent(states, "author", row.author)
+    _refuse_absent(absent, "user", row.user)
+    _refuse_absent(absent, "author", row.author)
     if (row.user, row.author) in blocked or (row.author, row.user) in blocked:
         raise Conflict("author", row.author, f"{row.user!r} and {row.author!r} cannot follow each other: a block")

@@ -1,6 +1,6 @@
 """Writes to posts. What a command makes of a post is a pure function; storing it and naming the change is one more."""
 
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -31,6 +31,8 @@ ERASED: dict[str, Any] = {
 
 COUNTS = frozenset({"likes", "comments", "views"})
 """What readers do to a post: it is not edited by that."""
+
+_FIELDS = tuple(field.name for field in fields(Post))
 
 
 def created(command: CreatePost, before: Post | None, now_ms: int, *, upsert: bool = False) -> Post:
@@ -145,7 +147,13 @@ def distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
 
 def post_row(post: Post) -> dict[str, Any]:
     """Return a post as its row."""
-    return asdict(post) | {"state": post.state.value, "tags": orjson.dumps(post.tags).decode()}
+    row = {name: getattr(post, name) for name in _FIELDS}
+    return row | {"state": post.state.value, "tags": orjson.dumps(post.tags).decode()}
+
+
+def raised(before: Post | None, after: Post) -> Post:
+    """Return a post that differs from ``before`` with the version above its; a new one is at 1 already."""
+    return after if before is None else replace(after, version=before.version + 1)
 
 
 async def write_posts(unit: Unit, befores: dict[str, Post], afters: list[Post]) -> None:
@@ -163,7 +171,7 @@ async def write_posts(unit: Unit, befores: dict[str, Post], afters: list[Post]) 
 async def _store(unit: Unit, before: Post | None, after: Post) -> Outcome:
     if after == before:
         return Outcome("unchanged", None, after.id, after.version)
-    after = replace(after, version=before.version + 1 if before else 1)
+    after = raised(before, after)
     await write_posts(unit, {before.id: before} if before else {}, [after])
     change = change_between(before, after)
     return Outcome("accepted", unit.note(change) if change else None, after.id, after.version)
@@ -189,7 +197,7 @@ def _wanted(command: CreatePost, before: Post | None, now_ms: int) -> Post:
         likes=command.likes,
         comments=command.comments,
         views=command.views,
-        version=before.version if before is not None else 0,
+        version=before.version if before is not None else 1,
     )
 
 

@@ -8,8 +8,9 @@ from sqlalchemy import delete, insert, select, update
 from feeds.change import ProfileChanged, SettingsChanged, UserCreated, UserDeleted
 from feeds.command import DeleteUser, PutSettings, PutUser, RenameUser
 from feeds.errors import Gone, NotFound
+from feeds.many import among
 from feeds.model import Settings, User, UserState
-from feeds.queries import find_users, pieces
+from feeds.queries import find_users
 from feeds.schema import blocks, follows, mutes, post_tags, posts, users
 from feeds.writes.outcome import Outcome
 from feeds.writes.posts import ERASED
@@ -100,9 +101,8 @@ async def delete_user(unit: Unit, command: DeleteUser) -> Outcome:
 
 async def bump_follows(unit: Unit, ids: Sequence[str]) -> None:
     """Raise the version of these users' follows."""
-    for piece in pieces(ids):
-        statement = update(users).where(users.c.id.in_(piece))
-        await unit.conn.execute(statement.values(follows_version=users.c.follows_version + 1))
+    statement = update(users).where(among(unit.conn, users.c.id, ids))
+    await unit.conn.execute(statement.values(follows_version=users.c.follows_version + 1))
 
 
 async def _put_profile(unit: Unit, before: User, name: str, about: str) -> Outcome:
@@ -131,7 +131,7 @@ async def _replace_mutes(unit: Unit, user: str, settings: Settings) -> None:
 async def _erase_posts(unit: Unit, author: str) -> list[str]:
     erase = update(posts).where(posts.c.author == author, posts.c.state != "deleted")
     erase = erase.values(**ERASED, edited_ms=posts.c.published_ms, version=posts.c.version + 1)
-    erased = sorted((await unit.conn.execute(erase.returning(posts.c.id))).scalars())
+    erased = sorted((await unit.conn.execute(erase.returning(posts.c.id))).scalars().all())
     await unit.conn.execute(
         delete(post_tags).where(post_tags.c.post.in_(select(posts.c.id).where(posts.c.author == author)))
     )
@@ -143,6 +143,6 @@ async def _erase_follows(unit: Unit, user: str) -> list[str]:
     bump = update(users).where(users.c.id.in_(followers)).values(follows_version=users.c.follows_version + 1)
     await unit.conn.execute(bump)
     left = delete(follows).where(follows.c.author == user).returning(follows.c.user)
-    followers_left = sorted((await unit.conn.execute(left)).scalars())
+    followers_left = sorted((await unit.conn.execute(left)).scalars().all())
     await unit.conn.execute(delete(follows).where(follows.c.user == user))
     return followers_left
