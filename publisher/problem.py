@@ -16,6 +16,8 @@ MAX_VALUE = 200
 MAX_ERRORS = 100
 """Errors that one problem names; it counts the others."""
 
+_RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110, which Python follows from 3.13
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
@@ -42,7 +44,7 @@ class Problem(Exception):
     def _document(self) -> dict[str, object]:
         document: dict[str, object] = {
             "type": "about:blank",
-            "title": http.HTTPStatus(self.status).phrase,
+            "title": _RENAMED.get(self.status) or http.HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
         }
