@@ -13,6 +13,7 @@ app = typer.Typer(
     name="edgebake",
     help="Serves every user's feed from the CDN's edge: baked once, dropped exactly when it changed.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(up.up)
@@ -27,6 +28,15 @@ app.command("id")(ids.id_)
 app.command()(show.config)
 
 
+def print_version(asked: bool) -> None:
+    """Print the version and end."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"edgebake {version('edgebake')}")
+        raise typer.Exit
+
+
 @app.callback()
 def everywhere(
     ctx: typer.Context,
@@ -35,14 +45,11 @@ def everywhere(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any setting; see `edgebake config`.", show_default=False),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Keep the flags that go before a command."""
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"edgebake {installed('edgebake')}")
-        raise typer.Exit
     ctx.obj = {"data_dir": data_dir, **dict(_pair(text) for text in sets or ())}
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from types import TracebackType
 
 EVENTS = "edgebake.events"
 """The logger of what a person likes to watch: bakes, hits, publishes, invalidations."""
@@ -33,5 +34,11 @@ def set_up(*, events: bool) -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger(EVENTS).setLevel(logging.INFO if events else logging.CRITICAL)
+    sys.excepthook = _on_mistake
     for chatty in ("botocore", "httpx", "alembic", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _on_mistake(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Log what ends the process, traceback included, as one line like the others."""
+    logging.getLogger("edgebake").critical("ended by %r", error, exc_info=(kind, error, traceback))

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import os
 import signal
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -45,15 +46,20 @@ class Up:
         self._lock = lock
         self._screen = Screen(events=settings.events, steps=not wishes.as_json)
         self._sockets = plan.open_sockets(settings)
-        self._valkey = None if settings.redis_url else EmbeddedValkey(folder.path / "valkey", folder.secret("valkey"))
+        self._valkey = (
+            None if settings.redis_url else EmbeddedValkey(folder.path / "valkey", folder.secret("valkey-password"))
+        )
         self._settings = self._completed(settings)
         self._front_page = folder.path / "front.html"
+        self._planned = plan.children(self._sockets, self._front_page)
         self._children: dict[str, Child] = {}
         self._running: list[asyncio.Task[None]] = []
         self._stop = asyncio.Event()
+        self._found: dict[str, object] = {}
+        self._template_version = ""
 
     def _completed(self, settings: Settings) -> Settings:
-        token = settings.api_token or Secret(self._folder.secret("token"))
+        token = settings.api_token or Secret(self._folder.secret("api-token"))
         redis_url = SecretUrl(self._valkey.url) if self._valkey is not None else settings.redis_url
         completed = replace(settings, data_dir=self._folder.path, api_token=token, redis_url=redis_url)
         completed = replace(completed, database_url=SecretUrl(completed.record_url))
@@ -83,7 +89,7 @@ class Up:
         if self._valkey is not None:
             self._valkey.start(pass_fds=[self._lock.fd])
         environ = plan.environ(self._settings)
-        for planned in plan.children(self._sockets, self._front_page):
+        for planned in self._planned:
             fds = [self._lock.fd, *(opened.fileno() for opened in planned.sockets)]
             child = Child(planned.name, planned.arguments, environ, fds, self._screen.tell)
             self._children[planned.name] = child
@@ -113,21 +119,18 @@ class Up:
                 running.result()
 
     def _announce(self, beginning: Beginning) -> None:
-        found = self._found(beginning)
-        self._folder.write_up(found)
+        self._found = self._describe(beginning)
+        self._folder.write_up(self._found)
         if self._wishes.as_json:
-            print(json.dumps(found), flush=True)
+            print(json.dumps(self._found), flush=True)
         else:
             self._screen.banner(self._banner(beginning))
 
-    def _found(self, beginning: Beginning) -> dict[str, object]:
+    def _describe(self, beginning: Beginning) -> dict[str, object]:
         urls = {name: url_of(opened) for name, opened in self._sockets.items() if name != "api_ops"}
         urls.setdefault("edge", self._settings.public)
         urls["origin"] = urls.pop("feeds")
         redis_url = self._valkey.tcp_url if self._valkey is not None else self._settings.redis_url.reveal()
-        pids = {name: child.pid for name, child in self._children.items()}
-        if self._valkey is not None and self._valkey.process is not None:
-            pids["valkey"] = self._valkey.process.pid
         return {
             **urls,
             "redis": redis_url,
@@ -135,8 +138,14 @@ class Up:
             "token": self._settings.api_token.reveal(),
             "users": list(beginning.users),
             "profile": self._settings.edge_profile,
-            "pids": pids,
+            "pids": self._pids(),
         }
+
+    def _pids(self) -> dict[str, int | None]:
+        pids = {name: child.pid for name, child in self._children.items()}
+        if self._valkey is not None and self._valkey.process is not None:
+            pids["valkey"] = self._valkey.process.pid
+        return pids | {"up": os.getpid()}
 
     def _banner(self, beginning: Beginning) -> Mapping[str, str]:
         edge, user = self._settings.public, next(iter(beginning.users), "ada")
@@ -166,6 +175,9 @@ class Up:
                 self._screen.tell("valkey", {"level": "warning", "message": "ended and is started again"})
                 self._valkey.start(pass_fds=[self._lock.fd])
             await self._follow_templates()
+            if self._found["pids"] != (pids := self._pids()):
+                self._found["pids"] = pids
+                self._folder.write_up(self._found)
 
     async def _follow_templates(self) -> None:
         from baker.render import template_version
@@ -185,11 +197,17 @@ class Up:
             if stopping:
                 self._screen.step(f"stopping {', '.join(child.name for child in stopping)}")
                 await asyncio.gather(*(child.stop(STOP_S) for child in stopping))
+            self._close_sockets(group)
         await asyncio.gather(*self._running, return_exceptions=True)
         if self._valkey is not None:
             self._screen.step("stopping valkey")
             self._valkey.stop(STOP_S)
-        for opened in self._sockets.values():
-            opened.close()
         self._folder.up_json.unlink(missing_ok=True)
         self._screen.step("stopped")
+
+    def _close_sockets(self, names: Sequence[str]) -> None:
+        """Close the sockets of children that are gone: who still asks them is refused at once and does not wait."""
+        for planned in self._planned:
+            if planned.name in names:
+                for opened in planned.sockets:
+                    opened.close()

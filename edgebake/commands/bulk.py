@@ -42,7 +42,8 @@ def import_(
     from publisher.importer import format_of
 
     settings = with_record(loaded(ctx))
-    report = asyncio.run(_import(settings, kind.value, file, form.value if form else format_of(file), map_ids=map_ids))
+    written = form.value if form else format_of(file)
+    report = asyncio.run(_import(settings, kind.value, file, written, file.stat().st_size, map_ids=map_ids))
     print(f"{report.accepted} {kind.value} imported, {report.refused_count} rows refused")
     for change in report.changes[-1:]:
         print(f"the last change is {change}")

@@ -9,6 +9,9 @@ import typer
 from edgebake.commands.options import loaded
 from edgebake.sources import BY_VARIABLE, PREFIX, TABLE, Loaded, Row, shown
 
+WIDE = 220
+"""Columns where no terminal says how many there are: a line a setting, for grep."""
+
 
 def config(
     ctx: typer.Context,
@@ -21,7 +24,10 @@ def config(
     found = loaded(ctx)
     from rich.console import Console
 
-    Console(soft_wrap=True, highlight=False).print(table(found))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(table(found))
     for name in sorted(name for name in os.environ if name.startswith(PREFIX)):
         if name.removesuffix("_FILE") not in BY_VARIABLE:
             close = difflib.get_close_matches(name, BY_VARIABLE, 1)

@@ -56,7 +56,7 @@ def _free_of_leftovers(folder: DataFolder) -> Iterator[FileLock]:
     from edgebake.valkey import EmbeddedValkey
 
     lock = folder.lock_of_all()
-    EmbeddedValkey(folder.path / "valkey", folder.secret("valkey")).stop_leftover()
+    EmbeddedValkey(folder.path / "valkey", folder.secret("valkey-password")).stop_leftover()
     try:
         lock.wait(LEFTOVERS_S)
     except Held as held:
