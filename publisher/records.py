@@ -46,10 +46,14 @@ def comma_separated(lines: Lines) -> Iterator[Cells | Refusal]:
         elif b'"' in line:
             yield _quoted(lines, line)
         elif line:
-            try:
-                yield lines.number, line.decode().split(",")
-            except UnicodeDecodeError as error:
-                yield Refusal(lines.number, f"is not UTF-8 at byte {error.start + 1}")
+            yield _plain(lines.number, line)
+
+
+def _plain(number: int, line: bytes) -> Cells | Refusal:
+    try:
+        return number, line.decode().split(",")
+    except UnicodeDecodeError as error:
+        return Refusal(number, f"is not UTF-8 at byte {error.start + 1}")
 
 
 def _quoted(lines: Lines, first: bytes) -> Cells | Refusal:
