@@ -47,7 +47,7 @@ class Artifact:
     @property
     def size(self) -> int:
         """Bytes that the artifact may keep in memory, roughly: headers, a plain and a compressed body."""
-        return 4000 + sum(len(part.plain) + len(part.deflated) for part in self.parts)
+        return 4000 + sum([len(part.plain) + len(part.deflated) for part in self.parts])
 
     def _encode(self, encoding: Encoding, tag_header: bytes, extra: Sequence[Header]) -> Encoded:
         listed = ",".join(self.tags)

@@ -17,6 +17,7 @@ from baker.paths import Target
 from baker.reads import FIRST_PAGE, WHOLE, Ask, First, Reads
 from baker.render import Renderer, content_type, missing_content_type
 from baker.selection import Selected, Selector, Viewer
+from baker.shelf import Shelf
 from cdn import tags
 from feeds import copies, keys
 from feeds.model import OrderKey, Post, PostState, Site, User, UserState
@@ -44,6 +45,7 @@ class Bakery:
         timelines: Timelines,
         renderer: Renderer,
         *,
+        shelf: Shelf,
         freshness: Freshness,
         limits: Limits,
     ) -> None:
@@ -53,7 +55,7 @@ class Bakery:
         self._freshness = freshness
         self._limits = limits
         self._fragments = Fragments(renderer)
-        self._selector = Selector(reads, truth, timelines, self._fragments, own_posts=limits.own_posts)
+        self._selector = Selector(reads, truth, timelines, self._fragments, shelf, own_posts=limits.own_posts)
         self._sites: dict[bytes, Site] = {}
 
     async def bake(self, target: Target) -> Artifact:
@@ -100,20 +102,20 @@ class Bakery:
             path=target.page,
             next_path=f"/{target.kind}/{user.id}/after/{rows[-1].post}" if older else None,
             first=target.after is None,
-            updated_ms=max((row.fragment.edited_ms for row in rows), default=0),
+            updated_ms=max((row.edited_ms for row in rows), default=0),
             private=False,
         )
-        parts = self._renderer.page(target.format, page, [row.fragment.part for row in rows])
-        shown = [tags.post_tag(row.post) for row in rows]
-        watched = [tags.post_tag(post) for post in (target.after, selected.watched) if post]
-        carried = _own_tags(target, *shown, *watched)
+        parts = self._renderer.page(target.format, page, [row.part for row in rows])
+        shown = [row.tag for row in rows]
+        watched = [selected.watched] if selected.watched else []
+        carried = _own_tags(target, *shown, *watched, *_place_tags(target))
         return Artifact(
             target=target,
             status=200,
             content_type=content_type(target.format),
             parts=parts,
             tags=carried,
-            depends={*carried, *(tags.author_tag(row.author) for row in rows)},
+            depends={*carried, *[row.author_tag for row in rows]},
             freshness=self._freshness,
             noted=first.noted,
             posts=len(rows),
@@ -135,7 +137,7 @@ class Bakery:
 
     def _compose_post(self, target: Target, first: First, site: Site, post: bytes, author: bytes) -> Artifact:
         shown, by = copies.read_post(copies.body_of(post)), copies.read_user(copies.body_of(author))
-        fragment = self._fragments.get("html", site.language, post, author, full=True)
+        row = self._fragments.get("html", site.language, post, author, full=True)
         page = Page(
             kind="post",
             user=by.id,
@@ -156,7 +158,7 @@ class Bakery:
             target=target,
             status=200,
             content_type=content_type("html"),
-            parts=self._renderer.page("html", page, [fragment.part]),
+            parts=self._renderer.page("html", page, [row.part]),
             tags=carried,
             depends=set(carried),
             freshness=self._freshness,
@@ -166,7 +168,7 @@ class Bakery:
         )
 
     def _missing(self, target: Target, first: First, site: Site, status: int) -> Artifact:
-        carried = _own_tags(target, *([tags.post_tag(target.after)] if target.after else []))
+        carried = _own_tags(target, *_place_tags(target))
         return Artifact(
             target=target,
             status=status,
@@ -236,6 +238,11 @@ class Bakery:
 
     def _is_foreign(self, site: Site) -> bool:
         return bool(site.template_version) and site.template_version != self._renderer.version
+
+
+def _place_tags(target: Target) -> list[str]:
+    """Return the tag of the post that gives an older page its place: moved, it moves the page."""
+    return [tags.post_tag(target.after)] if target.after else []
 
 
 def _own_tags(target: Target, *more: str) -> list[str]:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal
 
-from redis.asyncio import Redis
-
 from baker import metrics
 from baker.artifact import Artifact
 from baker.bake import Bakery
@@ -40,10 +38,10 @@ class Answer:
 class Door:
     """One bake for each target, however many ask; nothing leaves but through the fence."""
 
-    def __init__(self, redis: Redis, bakery: Bakery, memory: Memory) -> None:
+    def __init__(self, fence: Fence, bakery: Bakery, memory: Memory) -> None:
         self._bakery = bakery
         self._memory = memory
-        self._fence: Tick[Leaving, int | None] = Tick(Fence(redis).passes)
+        self._fence: Tick[Leaving, int | None] = Tick(fence.passes)
         self._flights: dict[Target, asyncio.Task[Answer]] = {}
 
     async def answer(self, target: Target) -> Answer:

@@ -1,24 +1,13 @@
 """Fragments: each post rendered once in each format, kept under the headers of the copies that it shows."""
 
-from dataclasses import dataclass
-
 from baker.card import Card, Format
 from baker.render import Renderer
-from baker.splice import Part
+from baker.shelf import Row
+from cdn import tags
 from feeds.copies import body_of, read_post, read_user
 from feeds.model import Post, User
 
 Key = tuple[Format, str, bool, bytes, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """A post as a part, with what a bake has to know of it."""
-
-    part: Part
-    published_ms: int
-    edited_ms: int
-    tags: frozenset[str]
 
 
 class Fragments:
@@ -27,10 +16,10 @@ class Fragments:
     def __init__(self, renderer: Renderer, most: int = 50_000) -> None:
         self._renderer = renderer
         self._most = most
-        self._kept: dict[Key, Fragment] = {}
+        self._kept: dict[Key, Row] = {}
 
-    def get(self, format: Format, language: str, post: bytes, author: bytes, *, full: bool = False) -> Fragment:
-        """Return the fragment of these copies (``<header> <JSON>``), rendering it where it is not kept."""
+    def get(self, format: Format, language: str, post: bytes, author: bytes, *, full: bool = False) -> Row:
+        """Return the post of these copies (``<header> <JSON>``), rendering it where it is not kept."""
         key = (format, language, full, post[: post.index(b" ")], author[: author.index(b" ")])
         if (found := self._kept.get(key)) is None:
             found = self._render(format, language, post, author, full=full)
@@ -39,11 +28,20 @@ class Fragments:
             self._kept[key] = found
         return found
 
-    def _render(self, format: Format, language: str, post: bytes, author: bytes, *, full: bool) -> Fragment:
+    def _render(self, format: Format, language: str, post: bytes, author: bytes, *, full: bool) -> Row:
         shown = read_post(body_of(post))
         card = card_of(shown, read_user(body_of(author)))
         part = self._renderer.fragment(format, card, language, full=full)
-        return Fragment(part, shown.published_ms, shown.edited_ms, frozenset(shown.tags))
+        return Row(
+            post=shown.id,
+            author=shown.author,
+            part=part,
+            published_ms=shown.published_ms,
+            edited_ms=shown.edited_ms,
+            topics=frozenset(shown.tags),
+            tag=tags.post_tag(shown.id),
+            author_tag=tags.author_tag(shown.author),
+        )
 
 
 def card_of(post: Post, author: User) -> Card:

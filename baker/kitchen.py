@@ -12,6 +12,8 @@ from baker.freshness import Freshness
 from baker.memory import Memory
 from baker.reads import Reads
 from baker.render import Renderer
+from baker.shelf import Shelf
+from cdn.fence import Fence
 from feeds.record import Record
 from feeds.timeline import CAP, Timelines
 from feeds.truth import Truth
@@ -35,13 +37,16 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
     """Return the application of the feeds port, and its renderer (which knows the version of the templates)."""
     renderer = Renderer(config.templates, public_url=config.public_url, image_hosts=config.image_hosts)
     timelines = Timelines(redis, record, cap=config.timeline_cap, own_posts=config.limits.own_posts)
+    shelf = Shelf()
+    fence = Fence(redis, shelf)
     bakery = Bakery(
-        Reads(redis),
+        Reads(redis, fence),
         Truth(redis, record),
         timelines,
         renderer,
+        shelf=shelf,
         freshness=config.freshness,
         limits=config.limits,
     )
-    door = Door(redis, bakery, Memory(config.memory_bytes))
+    door = Door(fence, bakery, Memory(config.memory_bytes))
     return Feeds(door, renderer, config.headers), renderer

@@ -11,14 +11,17 @@ from typing import NamedTuple
 from redis.asyncio import Redis
 
 from baker.tick import Tick
-from cdn import fence
+from cdn import scripts as cdn_scripts
+from cdn.fence import Fence
 from feeds import keys, scripts
 from feeds.ids import shard_of
 
-FIRST_PAGE = 40
+FIRST_PAGE = 32
 """Timeline entries read for a first page: 26 are needed, the others make up for posts that are no longer shown."""
 
 WHOLE = 1000
+
+TEXTS = {**scripts.TEXTS, **cdn_scripts.TEXTS}
 
 
 class Ask(NamedTuple):
@@ -47,8 +50,9 @@ class First:
 class Reads:
     """The round trips of all bakes of a process."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, fence: Fence) -> None:
         self._redis = redis
+        self._fence = fence
         self.first: Tick[Ask, First] = Tick(self._first)
         self.copies: Tick[Sequence[str], Mapping[str, bytes | None]] = Tick(self._copies)
 
@@ -56,23 +60,24 @@ class Reads:
         by_shard: dict[int, list[int]] = {}
         for index, ask in enumerate(asks):
             by_shard.setdefault(shard_of(ask.subject), []).append(index)
-        commands: list[scripts.Command] = []
-        for shard, indices in by_shard.items():
-            commands += (fence.note(shard), _read(shard, [asks[index] for index in indices]))
+        notes = [self._fence.note(shard) for shard in by_shard]
+        reads = [_read(shard, [asks[index] for index in indices]) for shard, indices in by_shard.items()]
+        commands = [command for pair in zip(notes, reads, strict=True) for command in pair]
         posts = [index for index, ask in enumerate(asks) if ask.post]
         commands += [("GET", keys.post(asks[index].post or "")) for index in posts]
         commands.append(("GET", keys.SITE))
-        replies = await scripts.execute(self._redis, commands)
-        site, shards = replies[-1], 2 * len(by_shard)
+        replies = await scripts.execute(self._redis, commands, TEXTS)
+        site = replies[-1]
         found: dict[int, First] = {}
-        for at, indices in enumerate(by_shard.values()):
-            noted, read = int(replies[2 * at] or 0), replies[2 * at + 1]
+        for at, (shard, indices) in enumerate(by_shard.items()):
+            noted = self._fence.noted(shard, notes[at], replies[2 * at])
+            read = replies[2 * at + 1]
             rows = iter(range(1, len(read), 4))
             for index in indices:
                 start = next(rows) if asks[index].which else 0
                 user, follows, mark, entries = read[start : start + 4] if start else (None, None, None, ())
                 found[index] = First(noted, read[0], user, follows, mark, entries, None, site)
-        for index, copy in zip(posts, replies[shards:-1], strict=True):
+        for index, copy in zip(posts, replies[2 * len(by_shard) : -1], strict=True):
             found[index].post = copy
         return [found[index] for index in range(len(asks))]
 

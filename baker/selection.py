@@ -7,12 +7,12 @@ further shows that there is an older page. So no page is short but the last, and
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
 
 from baker.card import Format
-from baker.fragments import Fragment, Fragments
+from baker.fragments import Fragments
 from baker.metrics import READ_THROUGH
 from baker.reads import First, Reads
+from baker.shelf import Row, Shelf
 from feeds import copies, keys
 from feeds.model import Candidate, OrderKey
 from feeds.timeline import Timeline, Timelines, parse
@@ -22,14 +22,6 @@ SPARE = 2
 """Candidates read beyond what a page needs: for those that turn out not to be shown."""
 
 OLDER = 64
-
-
-class Row(NamedTuple):
-    """A post that the page shows."""
-
-    post: str
-    author: str
-    fragment: Fragment
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,7 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The rows of a page. ``older`` says that there is more below; ``watched`` is the post that alone shows it."""
+    """The rows of a page. ``older``: there is more below; ``watched`` is the tag of the one post that shows it."""
 
     rows: Sequence[Row]
     older: bool
@@ -66,9 +58,10 @@ class Selector:
     """Selects the posts of pages."""
 
     def __init__(
-        self, reads: Reads, truth: Truth, timelines: Timelines, fragments: Fragments, *, own_posts: bool
+        self, reads: Reads, truth: Truth, timelines: Timelines, fragments: Fragments, shelf: Shelf, *, own_posts: bool
     ) -> None:
         self._reads = reads
+        self._shelf = shelf
         self._truth = truth
         self._timelines = timelines
         self._fragments = fragments
@@ -119,15 +112,37 @@ class Selector:
             while start < len(admitted):
                 window = admitted[start : start + need - len(rows) + SPARE]
                 start += len(window)
-                values = await self._copies(window, generation, trusting=trusting)
+                found = await self._rows(viewer, format, window, generation, trusting=trusting)
                 for index, candidate in enumerate(window):
-                    row = self._check(viewer, format, candidate, values, trusting=trusting)
-                    if row is not None:
+                    if (row := _shown(viewer, candidate, found[candidate.post], trusting=trusting)) is not None:
                         rows.append(row)
                     if len(rows) == need:
                         last = start == len(admitted) and index == len(window) - 1
-                        return Selected(rows[:-1], older=True, watched=rows[-1].post if last else None)
+                        return Selected(rows[:-1], older=True, watched=rows[-1].tag if last else None)
         return Selected(rows, older=False, watched=None)
+
+    async def _rows(
+        self, viewer: Viewer, format: Format, window: Sequence[Candidate], generation: bytes, *, trusting: bool
+    ) -> Mapping[str, Row | None]:
+        """Return the rows of candidates, by post: from the shelf, else from their copies; None where not shown."""
+        view = self._shelf.view(format, viewer.language)
+        missing = [candidate for candidate in window if candidate.post not in view] if trusting else window
+        if not missing:
+            return view
+        kept = {candidate.post: view[candidate.post] for candidate in window if candidate.post in view}
+        issue = self._shelf.issue()
+        values = await self._copies(missing, generation, trusting=trusting)
+        read = [(c.post, c.author, self._row(viewer, format, c, values)) for c in missing]
+        self._shelf.put(issue, format, viewer.language, read)
+        return {**kept, **{post: row for post, _, row in read}}
+
+    def _row(
+        self, viewer: Viewer, format: Format, candidate: Candidate, values: Mapping[str, bytes | None]
+    ) -> Row | None:
+        post, author = values[keys.post(candidate.post)], values[keys.user(candidate.author)]
+        if post is None or author is None or not (copies.is_live(post) and copies.is_live(author)):
+            return None
+        return self._fragments.get(format, viewer.language, post, author)
 
     async def _candidates(
         self, viewer: Viewer, timeline: Timeline, place: OrderKey | None
@@ -178,21 +193,13 @@ class Selector:
                 found[keys.user(user.id)] = copies.of_user(user).value(generation)
         return found
 
-    def _check(
-        self,
-        viewer: Viewer,
-        format: Format,
-        candidate: Candidate,
-        values: Mapping[str, bytes | None],
-        *,
-        trusting: bool,
-    ) -> Row | None:
-        post, author = values[keys.post(candidate.post)], values[keys.user(candidate.author)]
-        if post is None or author is None or not (copies.is_live(post) and copies.is_live(author)):
-            return None
-        fragment = self._fragments.get(format, viewer.language, post, author)
-        if trusting and fragment.published_ms != candidate.published_ms:
-            raise _Moved
-        if viewer.muted_tags and viewer.muted_tags & fragment.tags:
-            return None
-        return Row(candidate.post, candidate.author, fragment)
+
+def _shown(viewer: Viewer, candidate: Candidate, row: Row | None, *, trusting: bool) -> Row | None:
+    """Return the row where the viewer sees it. Raises _Moved where its place is not the candidate's."""
+    if row is None:
+        return None
+    if trusting and row.published_ms != candidate.published_ms:
+        raise _Moved
+    if viewer.muted_tags and viewer.muted_tags & row.topics:
+        return None
+    return row

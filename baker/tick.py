@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+TRIP_S = 5.0
+"""A trip that takes longer fails: one time-out a trip costs less than redis-py's own for each reply."""
+
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 
@@ -44,7 +47,8 @@ class Tick(Generic[Ask, Answer]):
 
     async def _run(self, asked: list[tuple[Ask, asyncio.Future[Answer]]]) -> None:
         try:
-            answers = await self._trip([ask for ask, _ in asked])
+            async with asyncio.timeout(TRIP_S):
+                answers = await self._trip([ask for ask, _ in asked])
         except Exception as error:  # whatever it is, it belongs to those who asked
             for _, future in asked:
                 if not future.done():

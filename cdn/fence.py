@@ -6,18 +6,21 @@ tags an answer has.
 """
 
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+import orjson
 from redis.asyncio import Redis
 
 from cdn import keys, scripts
 
 TAIL = 20_000
 """Records of a shard that a process remembers; an answer noted before the oldest is baked again."""
+
+NOWHERE = -1
+"""The cursor of a shard that this process has not read: its log is not asked for."""
 
 
 @dataclass(slots=True)
@@ -45,20 +48,24 @@ class Tail:
         self._counts: list[int] = []
         self._tags: list[str] = []
 
-    def merge(self, reply: Sequence[Any]) -> None:
-        """Take the reply to PASS: count, the log's floor, and the records since ``cursor``."""
+    def merge(self, reply: Sequence[Any]) -> Sequence[str]:
+        """Take count, the log's floor, and the records since a count that was the cursor once; return the new tags.
+
+        Trips overtake each other, so a reply may bring what an earlier one brought, or nothing new at all.
+        """
         count, floor = int(reply[0]), int(reply[1])
-        if count < self.cursor:  # Redis forgot: nothing noted before now can be checked
-            self.__init__(count)  # type: ignore[misc]  # the same tail, begun anew
-            return
+        if count <= self.cursor:
+            return ()
         if floor > self.cursor:
             self.floor = floor
         records = sorted((int(reply[i + 1]), reply[i].decode()) for i in range(2, len(reply), 2))
-        self._counts += [number for number, _ in records]
-        self._tags += [tag for _, tag in records]
+        new = [(number, tag) for number, tag in records if number > self.cursor]
+        self._counts += [number for number, _ in new]
+        self._tags += [tag for _, tag in new]
         self.cursor = count
         if len(self._counts) > TAIL:
             self._forget(len(self._counts) - TAIL // 2)
+        return [tag for _, tag in new]
 
     def touches(self, noted: int, depends: AbstractSet[str]) -> bool:
         """Tell whether anything in ``depends`` was recorded since ``noted``, or whether that cannot be known."""
@@ -74,40 +81,70 @@ class Tail:
         del self._counts[:oldest], self._tags[:oldest]
 
 
-def note(shard: int) -> scripts.Command:
-    """Return the command that reads a shard's count: the first thing a bake does."""
-    return ("GET", keys.count(shard))
+class Watcher(Protocol):
+    """Somebody who keeps what tags guard, and must let go of it when they are recorded."""
+
+    def recorded(self, tag: str) -> None:
+        """Let go of what a tag guards; it may have changed."""
+
+    def unsure(self) -> None:
+        """Let go of everything: records may have been missed."""
 
 
 class Fence:
     """The fence as one process sees it."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, watcher: Watcher) -> None:
         self._redis = redis
+        self._watcher = watcher
         self._tails: dict[int, Tail] = {}
+
+    def note(self, shard: int) -> scripts.Command:
+        """Return the command that notes a shard's count: the first thing that a bake reads.
+
+        It brings the tail of the log too, so that what the process keeps is of that count or newer.
+        """
+        return scripts.call(scripts.TAIL, keys.fence(shard)[:3], self._cursor(shard))
+
+    def noted(self, shard: int, command: scripts.Command, reply: Sequence[Any]) -> int:
+        """Take the reply to a ``note`` and return the count, or an older one where the tail does not reach it."""
+        self._merge(shard, command[-1], reply)
+        return min(int(reply[0]), self._tails[shard].cursor)
 
     async def passes(self, answers: Sequence[Leaving]) -> list[int | None]:
         """Register answers in the ledger and judge each: its new count where it passed, else None.
 
         One trip for all of them, one script a shard. All are registered, passed or not: the ledger may claim too
-        much, never too little.
+        much, never too little. Each answer was noted with ``note`` by this process.
         """
-        by_shard: dict[int, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+        by_shard: dict[int, dict[int, set[str]]] = {}
         for answer in answers:
-            by_shard[answer.shard][answer.horizon_ms].update(answer.tags)
-        shards = list(by_shard)
-        for shard in by_shard.keys() - self._tails.keys():
-            self._tails[shard] = Tail(min(answer.noted for answer in answers if answer.shard == shard))
-        replies = await scripts.execute(self._redis, [self._pass(shard, by_shard[shard]) for shard in shards])
-        for shard, reply in zip(shards, replies, strict=True):
-            self._tails[shard].merge(reply)
+            by_shard.setdefault(answer.shard, {}).setdefault(answer.horizon_ms, set()).update(answer.tags)
+        since = {shard: self._cursor(shard) for shard in by_shard}
+        commands = [self._pass(shard, since[shard], horizons) for shard, horizons in by_shard.items()]
+        for shard, reply in zip(by_shard, await scripts.execute(self._redis, commands), strict=True):
+            self._merge(shard, since[shard], reply)
         return [self._verdict(answer) for answer in answers]
 
-    def _pass(self, shard: int, horizons: dict[int, set[str]]) -> scripts.Command:
-        words: list[object] = []
-        for horizon, tags in horizons.items():
-            words += (horizon, len(tags), *tags)
-        return scripts.call(scripts.PASS, keys.fence(shard), self._tails[shard].cursor, *words)
+    def _cursor(self, shard: int) -> int:
+        return self._tails[shard].cursor if shard in self._tails else NOWHERE
+
+    def _merge(self, shard: int, since: int, reply: Sequence[Any]) -> None:
+        """Bring the process's tail of a shard up to a reply; tell the watcher what was recorded."""
+        tail = self._tails.get(shard)
+        if tail is None or int(reply[0]) < since:  # not read before; or Redis forgot, and nothing noted can be checked
+            self._tails[shard] = Tail(int(reply[0]))
+            self._watcher.unsure()
+        elif since != NOWHERE:  # asked before the first reply came: it has no records, and would hide them
+            floor = tail.floor
+            for tag in tail.merge(reply):
+                self._watcher.recorded(tag)
+            if tail.floor > floor:
+                self._watcher.unsure()
+
+    def _pass(self, shard: int, since: int, horizons: dict[int, set[str]]) -> scripts.Command:
+        groups = orjson.dumps([[horizon, list(tags)] for horizon, tags in horizons.items()])
+        return scripts.call(scripts.PASS, keys.fence(shard), since, groups)
 
     def _verdict(self, answer: Leaving) -> int | None:
         tail = self._tails[answer.shard]

@@ -22,6 +22,7 @@ def _read(name: str) -> str:
     return digest
 
 
+TAIL = _read("tail")
 PASS = _read("pass")
 RECORD = _read("record")
 CLAIM = _read("claim")

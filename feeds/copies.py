@@ -44,17 +44,9 @@ class Copy:
         """Name the content: 16 hexadecimal digits."""
         return hashlib.blake2b(self.state + self.body, digest_size=8).hexdigest()
 
-
-class Kept(NamedTuple):
-    """A copy as it was read: header and JSON."""
-
-    header: bytes
-    body: bytes
-
-    @property
-    def deleted(self) -> bool:
-        """Tell whether it is a tombstone."""
-        return self.header.startswith(DELETED)
+    def value(self, generation: bytes) -> bytes:
+        """Return the copy as Redis holds it."""
+        return b"%s%d.%s.%s %s" % (self.state, self.version, generation, self.digest.encode(), self.body)
 
 
 def of_user(user: User) -> Copy:
@@ -107,12 +99,22 @@ def read_site(body: bytes) -> Site:
     return Site(**orjson.loads(body))
 
 
-def split(value: bytes | None, generation: bytes) -> Kept | None:
-    """Return what Redis holds of a copy, or None where it has none: missing, dropped, or of an older generation."""
+def counts(value: bytes | None, generation: bytes) -> bool:
+    """Tell whether what Redis holds is a copy: not missing, not dropped, not of an older generation."""
     if value is None or value.startswith(FLOOR):
-        return None
-    header, _, body = value.partition(b" ")
-    return Kept(header, body) if header.split(b".", 2)[1] == generation else None
+        return False
+    header = value[: value.index(b" ")]
+    return header.split(b".", 2)[1] == generation
+
+
+def is_live(value: bytes) -> bool:
+    """Tell whether a copy is of something that is there, not a tombstone."""
+    return value.startswith(LIVE)
+
+
+def body_of(value: bytes) -> bytes:
+    """Return a copy's JSON."""
+    return value[value.index(b" ") + 1 :]
 
 
 class Copies:
@@ -162,5 +164,10 @@ class Copies:
         )
 
     async def drop_all(self) -> None:
-        """Drop every copy there is: each shard's generation rises, and what is older counts as missing."""
-        await scripts.execute(self._redis, [("INCR", keys.generation(shard)) for shard in keys.ALL_SHARDS])
+        """Drop every copy there is: each shard's generation rises, and what is older counts as missing.
+
+        The number is one for all shards, so that they agree again where somebody died half way.
+        """
+        (generation,) = await scripts.execute(self._redis, [("INCR", keys.GENERATION)])
+        raises = [scripts.call(scripts.RAISE, (keys.generation(shard),), generation) for shard in keys.ALL_SHARDS]
+        await scripts.execute(self._redis, raises)

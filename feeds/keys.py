@@ -7,7 +7,8 @@ key                            type    what
 ``{ss}:follows:<user>``        string  copy of whom the user follows
 ``{ss}:post:<post>``           string  copy of a post
 ``{00}:site``                  string  copy of the site
-``{ss}:copies``                string  generation: a copy of an older one counts as dropped
+``{ss}:copies``                string  generation: a copy of an older one counts as dropped; the same in all shards
+``feeds:generation``           string  the newest generation
 ``{ss}:feed:<user>``           zset    the user's timeline: ``post author`` → milliseconds, and ``!`` → the mark
 ``{ss}:author:<user>``         zset    the same of the author's own posts
 ``{ss}:build:<key>``           string  the token of the rebuild that is under way
@@ -21,7 +22,7 @@ key                            type    what
 =============================  ======  ========================================================================
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from feeds.ids import SHARDS, shard_of
@@ -32,6 +33,7 @@ WAITING = "feeds:waiting"
 RELAY_LEASE = "lease:relay"
 LISTENER_LEASE = "lease:listener"
 SITE = "{00}:site"
+GENERATION = "feeds:generation"
 
 WAKE_RELAY = "edgebake:wake:relay"
 WAKE_PROGRESS = "edgebake:wake:progress"
@@ -45,6 +47,7 @@ ALL_SHARDS = range(SHARDS)
 _PREFIXES = tuple(f"{{{shard:02x}}}:" for shard in ALL_SHARDS)
 
 
+@lru_cache(maxsize=100_000)
 def user(user: str) -> str:
     """Return the key of the copy of a user's profile and settings."""
     return f"{_PREFIXES[shard_of(user)]}user:{user}"
@@ -55,6 +58,7 @@ def follows(user: str) -> str:
     return f"{_PREFIXES[shard_of(user)]}follows:{user}"
 
 
+@lru_cache(maxsize=100_000)
 def post(post: str) -> str:
     """Return the key of the copy of a post."""
     return f"{_PREFIXES[shard_of(post)]}post:{post}"
@@ -81,9 +85,9 @@ def generation_of(copy: str) -> str:
     return copy[: copy.index("}") + 1] + ":copies"
 
 
-def applied(shard: int, day: int) -> str:
-    """Return the key of what fan-out wrote in a shard on a day (days since 1970)."""
-    return f"{_PREFIXES[shard]}applied:{day}"
+def applied(shard: int) -> str:
+    """Return the key of what fan-out wrote in a shard; scripts add the day, in days since 1970."""
+    return f"{_PREFIXES[shard]}applied"
 
 
 def change(change: str) -> str:

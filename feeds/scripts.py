@@ -1,7 +1,7 @@
 """The atomic operations on copies, timelines and progress: one Lua file each, called by its digest."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -29,6 +29,7 @@ BEGIN = _read("begin")
 INSTALL = _read("install")
 READ = _read("read")
 PROGRESS = _read("progress")
+RAISE = _read("raise")
 
 
 def call(script: str, keys: Sequence[str], *arguments: object) -> Command:
@@ -36,7 +37,7 @@ def call(script: str, keys: Sequence[str], *arguments: object) -> Command:
     return ("EVALSHA", script, len(keys), *keys, *arguments)
 
 
-async def execute(redis: Redis, commands: Sequence[Command]) -> list[Any]:
+async def execute(redis: Redis, commands: Sequence[Command], texts: Mapping[str, str] = TEXTS) -> list[Any]:
     """Send commands in one round trip, in order; give Redis the scripts where it has forgotten them.
 
     Every script may run twice, so the whole trip is sent again then. Raises what redis-py raises.
@@ -44,7 +45,7 @@ async def execute(redis: Redis, commands: Sequence[Command]) -> list[Any]:
     try:
         return await _send(redis, commands)
     except NoScriptError:
-        await _send(redis, [("SCRIPT", "LOAD", text) for text in TEXTS.values()])
+        await _send(redis, [("SCRIPT", "LOAD", text) for text in texts.values()])
         return await _send(redis, commands)
 
 

@@ -7,8 +7,8 @@ first bake that misses one rebuilds it. An author's own posts are kept in the sa
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
-from time import time
 
 from redis.asyncio import Redis
 
@@ -21,7 +21,8 @@ CAP = 127
 """Posts a timeline keeps. With the mark that is 128 entries: up to there Redis keeps a sorted set as a listpack,
 3.1 kB instead of 18 kB (``zset-max-listpack-entries``)."""
 
-DAY_MS = 86_400_000
+SCANNED = 1000
+"""Keys that Redis looks at in one step of a scan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,14 @@ class Timeline:
 
 def parse(entries: Sequence[bytes]) -> list[Candidate]:
     """Return the candidates of ``member, score, …`` as Redis gives them, without the mark."""
-    found = []
-    for member, score in zip(entries[::2], entries[1::2], strict=True):
-        if member != b"!":
-            post, _, author = member.decode().partition(" ")
-            found.append(Candidate(int(float(score)), post, author))
-    return found
+    pairs = zip(entries[::2], entries[1::2], strict=True)
+    return [_candidate(member, score) for member, score in pairs if member != b"!"]
+
+
+@lru_cache(maxsize=100_000)  # one post is in many timelines, under one score
+def _candidate(member: bytes, score: bytes) -> Candidate:
+    post, _, author = member.decode().partition(" ")
+    return Candidate(int(score), post, author)
 
 
 class Timelines:
@@ -61,7 +64,6 @@ class Timelines:
 
         Returns False where a newer version of the post was written already: read it again and push that.
         """
-        day = int(time() * 1000) // DAY_MS
         score = post.published_ms if present else ""
         by_shard: dict[int, list[str]] = {}
         for which, names in users.items():
@@ -72,7 +74,7 @@ class Timelines:
             [
                 scripts.call(
                     scripts.PUSH,
-                    (keys.applied(shard, day), keys.applied(shard, day - 1), *timelines),
+                    (keys.applied(shard), *timelines),
                     *(post.id, post.version, f"{post.id} {post.author}", score, self._cap),
                 )
                 for shard, timelines in by_shard.items()
@@ -104,11 +106,16 @@ class Timelines:
             await scripts.execute(self._redis, [call])
         return Timeline(found, mark)
 
-    async def trim(self) -> None:
-        """Forget what fan-out wrote before yesterday: no worker is that late."""
-        day = int(time() * 1000) // DAY_MS
-        old = [keys.applied(shard, day - back) for shard in keys.ALL_SHARDS for back in range(2, 9)]
-        await scripts.execute(self._redis, [("UNLINK", key) for key in old])
+    async def entries(self, which: keys.List, user: str) -> list[Candidate]:
+        """Return what Redis holds of a timeline, complete or not."""
+        command = ("ZRANGE", keys.timeline(which, user), 0, -1, "REV", "WITHSCORES")
+        return parse((await scripts.execute(self._redis, [command]))[0])
+
+    async def drop_all(self) -> None:
+        """Drop every timeline there is; a rebuild that is under way finds its own gone and is refused."""
+        for pattern in ("{*}:feed:*", "{*}:author:*"):
+            found = [key async for key in self._redis.scan_iter(pattern, count=SCANNED)]
+            await scripts.execute(self._redis, [("UNLINK", key) for key in found])
 
     async def _read(self, which: keys.List, user: str) -> list[Candidate]:
         if which == "author":

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 
 from feeds import copies, keys
-from feeds.copies import Copies, Copy, Kept
+from feeds.copies import Copies
 from feeds.model import Follows, Post, Site, User
 from feeds.record import Record
 
@@ -50,8 +50,3 @@ class Truth:
         found = await self.record.site()
         await self.copies.put([copies.of_site(found)], [seen])
         return found
-
-
-def kept(copy: Copy) -> Kept:
-    """Return a fresh copy as if it had been read from Redis."""
-    return Kept(b"%s%d..%s" % (copy.state, copy.version, copy.digest.encode()), copy.body)

@@ -4,10 +4,9 @@
 -- Returns: {generation, per user: user copy, follows copy, mark, {entry, score, …}}
 local reply = {redis.call("GET", KEYS[1]) or "0"}
 for i = 2, #KEYS, 3 do
-  local most = tonumber(ARGV[(i + 1) / 3])
   reply[#reply + 1] = redis.call("GET", KEYS[i])
   reply[#reply + 1] = redis.call("GET", KEYS[i + 1])
   reply[#reply + 1] = redis.call("ZSCORE", KEYS[i + 2], "!")
-  reply[#reply + 1] = redis.call("ZRANGE", KEYS[i + 2], 0, most - 1, "REV", "WITHSCORES")
+  reply[#reply + 1] = redis.call("ZRANGE", KEYS[i + 2], 0, tonumber(ARGV[(i + 1) / 3]) - 1, "REV", "WITHSCORES")
 end
 return reply
