@@ -1,7 +1,6 @@
 """Writes: commands into the system of record, and what the caller is told of each."""
 
 import hashlib
-import logging
 import re
 from collections.abc import Sequence
 from typing import assert_never
@@ -39,19 +38,13 @@ POSTS_STAY_PUBLIC = (
 )
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
 
-_events = logging.getLogger("edgebake.events")
-
 
 async def apply(call: Call, commands: Sequence[Command]) -> list[Outcome]:
-    """Do all commands or none, and log the changes."""
+    """Do all commands or none. The relay tells of each change, wherever it came from, so nothing is logged here."""
     refuse = call.backend.refuse
     if refuse is not None and (reason := refuse()) is not None:
         raise Problem(503, reason, headers={"Retry-After": "5"})
-    outcomes = await call.backend.record.apply(commands, key=_key(call))
-    for command, outcome in zip(commands, outcomes, strict=True):
-        if outcome.change is not None and outcome.status == "accepted":
-            _events.info("publish", extra={"fields": {"change": outcome.change, "subject": subject(command, outcome)}})
-    return outcomes
+    return await call.backend.record.apply(commands, key=_key(call))
 
 
 def _key(call: Call) -> IdempotencyKey | None:

@@ -1,6 +1,5 @@
 """The write API does what it is asked, and says what came of it."""
 
-import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -275,16 +274,6 @@ async def test_a_refused_request_does_not_use_up_its_idempotency_key(api: Api) -
     refused = await api.client.post("/api/posts", json={"author": "nobody"}, headers=headers)
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "author")
     assert (await api.client.post("/api/posts", json={"author": "ada"}, headers=headers)).status_code == 202
-
-
-async def test_an_accepted_change_is_an_event(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    """One line for each, and none for what changed nothing."""
-    caplog.set_level(logging.INFO, "edgebake.events")
-    change = (await api.client.post("/api/posts", json={"author": "ada", "post": "p1"})).json()["change"]
-    await api.client.put("/api/users/ada", json={"name": "Ada"})
-    (event,) = (record for record in caplog.records if record.name == "edgebake.events")
-    assert event.getMessage() == "publish"
-    assert vars(event)["fields"] == {"change": change, "subject": "post p1"}
 
 
 async def test_writes_are_refused_while_the_roof_says_so(record_url: str) -> None:
