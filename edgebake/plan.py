@@ -14,6 +14,10 @@ STOP_ORDER = (("edge",), ("feeds", "api"), ("relay", "fanout", "invalidator"))
 """First nobody reads any more, then nobody writes, then what was written is carried no further."""
 
 
+OWN_OPS = ("api", "relay", "fanout", "invalidator")
+"""Children with metrics of their own, on free ports; the baker's are at the ops URL."""
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A child: its name, its arguments, and the sockets that it serves."""
@@ -30,13 +34,19 @@ def open_sockets(settings: Settings) -> dict[str, socket.socket]:
         name: listen(settings.host, getattr(settings, f"{name}_port"), f"{PREFIX}{name.upper()}_PORT")
         for name in wanted
     }
-    sockets["api_ops"] = listen("127.0.0.1", 0, "the port of the API's /readyz")
+    for name in OWN_OPS:
+        sockets[f"{name}_ops"] = listen("127.0.0.1", 0, f"the port of /metrics of {name}")
     return sockets
+
+
+def public(sockets: Mapping[str, socket.socket]) -> dict[str, socket.socket]:
+    """Return the sockets that have a setting for their port."""
+    return {name: opened for name, opened in sockets.items() if not name.endswith("_ops")}
 
 
 def at_sockets(settings: Settings, sockets: Mapping[str, socket.socket]) -> Settings:
     """Return the settings with the ports that were taken, and the URLs that follow from them."""
-    ports = {f"{name}_port": opened.getsockname()[1] for name, opened in sockets.items() if name != "api_ops"}
+    ports = {f"{name}_port": opened.getsockname()[1] for name, opened in public(sockets).items()}
     settings = replace(settings, **ports)
     if "edge" not in sockets:
         return settings
@@ -54,8 +64,10 @@ def children(sockets: Mapping[str, socket.socket], front_page: Path) -> list[Pla
     planned = [
         Planned("feeds", ("serve", "--only", "feeds", *handed_down(feeds)), tuple(feeds.values())),
         Planned("api", ("serve", "--only", "api", *handed_down(api)), tuple(api.values())),
-        *(Planned(name, ("work", "--only", name)) for name in ("relay", "fanout", "invalidator")),
     ]
+    for name in ("relay", "fanout", "invalidator"):
+        ops = {"ops": sockets[f"{name}_ops"]}
+        planned.append(Planned(name, ("work", "--only", name, *handed_down(ops)), tuple(ops.values())))
     if "edge" in sockets:
         edge = {name: sockets[name] for name in ("edge", "edge_api")}
         told = ("edge", "--origin", url_of(sockets["feeds"]), "--front-page", str(front_page))

@@ -50,7 +50,10 @@ class Server(uvicorn.Server):
 async def serve(
     process: Process, apps: Mapping[str, Any], sockets: Mapping[str, socket.socket], *, date: bool = True
 ) -> None:
-    """Serve each application on its socket until the process stops; requests under way are finished first."""
+    """Serve each application on its socket until the process stops; requests under way are finished first.
+
+    The process is ready once all of them listen.
+    """
     servers = {name: Server(app, date=date) for name, app in apps.items()}
     async with asyncio.TaskGroup() as group:
         for name, server in servers.items():

@@ -59,7 +59,7 @@ class Settings:
     data_dir: Path = setting(Path("edgebake-data"), "Folder of the embedded Valkey, the SQLite file and up.json.")
     redis_url: SecretUrl = setting(
         SecretUrl(""),
-        "Redis 7 or Valkey 8 and later. Empty: `up` embeds one in the data folder, and the others find it there.",
+        "Redis 7 or Valkey 8 and later. Empty: `up` embeds one; `serve` and `work` want it set.",
         matches(r"(rediss?|unix)://.+", "a redis://, rediss:// or unix:// URL"),
     )
     database_url: SecretUrl = setting(
@@ -80,7 +80,8 @@ class Settings:
     edge_port: int = setting(8080, "Port of the local edge.", _port)
     feeds_port: int = setting(8081, "Port of the baker: what the CDN may reach.", _port)
     api_port: int = setting(8082, "Port of the write API, which the CDN must not reach.", _port)
-    ops_port: int = setting(8083, "Port of /healthz, /readyz and /metrics, which the CDN must not reach.", _port)
+    ops_port: int = setting(8083, "Port of `serve` for /healthz, /readyz and /metrics, not for the CDN.", _port)
+    work_port: int = setting(8085, "Port of `work` for the same three.", _port)
     edge_api_port: int = setting(8084, "Port of the local edge's invalidation API.", _port)
     edge: Literal["local", "cloudfront"] = setting("local", "The edge that is told to drop artifacts.")
     edge_profile: Literal["instant", "cloudfront"] = setting(

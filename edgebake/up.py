@@ -127,7 +127,7 @@ class Up:
             self._screen.banner(self._banner(beginning))
 
     def _describe(self, beginning: Beginning) -> dict[str, object]:
-        urls = {name: url_of(opened) for name, opened in self._sockets.items() if name != "api_ops"}
+        urls = {name: url_of(opened) for name, opened in plan.public(self._sockets).items()}
         urls.setdefault("edge", self._settings.public)
         urls["origin"] = urls.pop("feeds")
         redis_url = self._valkey.tcp_url if self._valkey is not None else self._settings.redis_url.reveal()
@@ -138,6 +138,7 @@ class Up:
             "token": self._settings.api_token.reveal(),
             "users": list(beginning.users),
             "profile": self._settings.edge_profile,
+            "metrics": {name: f"{url_of(self._sockets[f'{name}_ops'])}/metrics" for name in plan.OWN_OPS},
             "pids": self._pids(),
         }
 

@@ -1,20 +1,18 @@
 """`edgebake work`: the relay, fan-out and the invalidator, each alone or all in one process."""
 
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgebake.commands.options import Supervised, settings_of
+from edgebake.commands.options import Host, Inherit, Supervised, settings_of
 from edgebake.settings import Settings
 
 if TYPE_CHECKING:
-    import asyncio
+    import socket
 
     from edgebake.process import Process
-
-Work = Callable[["asyncio.Event"], Awaitable[None]]
+    from edgebake.workers import Loop
 
 
 class Part(StrEnum):
@@ -28,17 +26,21 @@ class Part(StrEnum):
 def work(
     ctx: typer.Context,
     only: Annotated[Part | None, typer.Option(help="Do this part alone.", show_default=False)] = None,
+    host: Host = None,
+    inherit: Inherit = None,
     supervised: Supervised = False,
 ) -> None:
     """Carry changes from the system of record to the edge: relay, fan-out, invalidator."""
+    from edgebake.listeners import inherited, listen
     from edgebake.process import run
 
-    settings = settings_of(ctx)
+    settings = settings_of(ctx, host=host)
     parts = list(Part) if only is None else [only]
-    run(lambda process: _work(process, settings, parts), events=settings.events, supervised=supervised)
+    sockets = inherited(inherit or ()) or {"ops": listen(settings.host, settings.work_port, "EDGEBAKE_WORK_PORT")}
+    run(lambda process: _work(process, settings, parts, sockets), events=settings.events, supervised=supervised)
 
 
-async def _work(process: "Process", settings: Settings, parts: list[Part]) -> None:
+async def _work(process: "Process", settings: Settings, parts: list[Part], sockets: "dict[str, socket.socket]") -> None:
     import asyncio
     from contextlib import AsyncExitStack
 
@@ -48,7 +50,7 @@ async def _work(process: "Process", settings: Settings, parts: list[Part]) -> No
     if not await process.may_begin():
         return
     async with opened_record(settings) as record, opened_redis(settings) as redis, AsyncExitStack() as stack:
-        running: list[Work] = []
+        running: list[Loop] = []
         for part in parts:
             match part:
                 case Part.RELAY:
@@ -61,4 +63,8 @@ async def _work(process: "Process", settings: Settings, parts: list[Part]) -> No
         process.ready()
         async with asyncio.TaskGroup() as group:
             for run in running:
-                group.create_task(run(process.stop))  # type: ignore[arg-type]
+                group.create_task(run(process.stop))
+            from edgebake import apps  # late, for nobody waits for this
+            from edgebake.serving import serve
+
+            await serve(process, {"ops": apps.ops(record, redis, "")}, sockets)
