@@ -1,8 +1,10 @@
 -- Begins a timeline's rebuild: from now on fan-out writes into it, so that nothing published while the truth is
--- read is missed (interleaving 5a). Nothing is complete yet: the mark is +inf.
+-- read is missed (interleaving 5a). Nothing is complete yet: the mark is +inf. One that is never installed (a baker
+-- died) goes away by itself, or fan-out would fill it for ever.
 -- Unit: one timeline.   KEYS: timeline, build   ARGV: token     Returns: 1 begun, 0 it is there and complete
 local mark = redis.call("ZSCORE", KEYS[1], "!")
 if mark and mark ~= "inf" then return 0 end
 redis.call("ZADD", KEYS[1], "+inf", "!")
+redis.call("EXPIRE", KEYS[1], 60)
 redis.call("SET", KEYS[2], ARGV[1], "EX", 60)
 return 1
