@@ -1,9 +1,10 @@
 """A consumer group on a Redis stream: each entry is handled at least once, by one worker at a time where all goes well.
 
 An entry is acknowledged after what it caused is durable. One that a dead worker left is taken over once it has been
-idle for LEASE_MS; a live worker that is not done keeps its entries with ``touch``.
+idle for its lease; a live worker that is not done keeps its entries with ``touch``.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ class Group:
     stream: str
     group: str
     consumer: str
+    lease_ms: int = LEASE_MS
 
     async def create(self) -> None:
         """Make the group, from the stream's beginning, where it is not there."""
@@ -41,14 +43,18 @@ class Group:
         return [entry for _, entries in reply for entry in entries]
 
     async def take_over(self, count: int) -> list[Entry]:
-        """Return entries that a worker took and left for LEASE_MS: it is dead, or it failed."""
-        reply = await self.redis.xautoclaim(
-            self.stream, self.group, self.consumer, min_idle_time=LEASE_MS, start_id="0-0", count=count
-        )
-        return [entry for entry in reply[1] if entry[1]]
+        """Return entries that a worker took and left for a lease: it is dead, or it failed."""
+        found: list[Entry] = []
+        cursor: bytes | None = None
+        while cursor != b"0-0" and len(found) < count:  # Redis looks at some entries a call, busy ones among them
+            cursor, entries, *_ = await self.redis.xautoclaim(
+                self.stream, self.group, self.consumer, self.lease_ms, start_id=cursor or "0-0", count=count
+            )
+            found += [entry for entry in entries if entry[1]]
+        return found
 
     async def touch(self, entries: Sequence[bytes]) -> None:
-        """Keep entries for another LEASE_MS."""
+        """Keep entries for another lease."""
         if entries:
             await self.redis.xclaim(self.stream, self.group, self.consumer, 0, list(entries), justid=True)
 
@@ -58,17 +64,23 @@ class Group:
             await self.redis.xack(self.stream, self.group, *entries)
 
     async def trim(self) -> None:
-        """Drop what every worker has acknowledged from the stream's beginning."""
-        pending = await self.redis.xpending(self.stream, self.group)
-        lowest = pending["min"] or await self._delivered()
-        await self.redis.xtrim(self.stream, minid=lowest, approximate=False)
+        """Drop from the stream's beginning what every group has acknowledged.
 
-    async def _delivered(self) -> bytes:
+        How far each group was delivered is read first: whatever is delivered after that lies above it, so nothing
+        that a worker holds is dropped under its hands.
+        """
+        lowest: list[bytes] = []
         for group in await self.redis.xinfo_groups(self.stream):
-            if group["name"] == self.group.encode():
-                last: bytes = group["last-delivered-id"]
-                return last
-        return b"0-0"
+            waiting = await self.redis.xpending(self.stream, group["name"])
+            delivered: bytes = group["last-delivered-id"]
+            lowest.append(min(delivered, waiting["min"] or delivered, key=_number))
+        if lowest:
+            await self.redis.xtrim(self.stream, minid=min(lowest, key=_number), approximate=False)
+
+
+def _number(entry: bytes) -> tuple[int, int]:
+    milliseconds, _, sequence = entry.partition(b"-")
+    return int(milliseconds), int(sequence)
 
 
 async def hold(lease: Lock) -> bool:
@@ -77,3 +89,10 @@ async def hold(lease: Lock) -> bool:
         return bool(await lease.reacquire())
     except LockError:
         return bool(await lease.acquire(blocking=False))
+
+
+async def let_go(lease: Lock) -> None:
+    """Give a lease back where it is ours, so that the next process need not wait for its time-out."""
+    if lease.local.token is not None:
+        with contextlib.suppress(LockError):
+            await lease.release()

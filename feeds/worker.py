@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
 
 from redis.asyncio import Redis
 
@@ -18,52 +19,57 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    """One fan-out worker of any number."""
+    """One fan-out worker of any number. Changes are handled side by side, so that a long one holds up no other."""
 
-    def __init__(self, redis: Redis, fanout: Fanout, consumer: str) -> None:
-        self._group = Group(redis, keys.CHANGES, GROUP, consumer)
+    def __init__(self, redis: Redis, fanout: Fanout, consumer: str, *, lease_ms: int = LEASE_MS) -> None:
+        self._group = Group(redis, keys.CHANGES, GROUP, consumer, lease_ms)
         self._fanout = fanout
-        self._busy: set[bytes] = set()
+        self._busy: dict[bytes, asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; what is under way then is finished first."""
         await self._group.create()
-        keeper = asyncio.create_task(self._keep())
-        try:
+        async with asyncio.TaskGroup() as tasks:
+            keepers = [tasks.create_task(self._keep()), tasks.create_task(self._sweep(tasks))]
             while not stop.is_set():
-                await self._handle(await self._group.read(AT_ONCE, BLOCK_MS))
-        finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+                self._begin(await self._group.read(await self._room(), BLOCK_MS), tasks)
+            keepers.pop().cancel()
+            if self._busy:
+                await asyncio.wait(self._busy.values())
+            keepers.pop().cancel()
 
     async def _keep(self) -> None:
-        """Keep what is under way, take over what dead workers left, and trim what is done."""
+        """Keep what is under way."""
         while True:
-            await asyncio.sleep(LEASE_MS / 3000)
+            await asyncio.sleep(self._group.lease_ms / 3000)
             await self._group.touch(list(self._busy))
-            await self._handle(await self._group.take_over(AT_ONCE))
+
+    async def _sweep(self, tasks: asyncio.TaskGroup) -> None:
+        """Take over what dead workers left or what failed, and trim what is done."""
+        while True:
+            await asyncio.sleep(self._group.lease_ms / 3000)
+            self._begin(await self._group.take_over(await self._room()), tasks)
             await self._group.trim()
 
-    async def _handle(self, entries: list[Entry]) -> None:
-        entries = [entry for entry in entries if entry[0] not in self._busy]
-        self._busy.update(name for name, _ in entries)
-        try:
-            results = await asyncio.gather(*map(self._one, entries), return_exceptions=True)
-        finally:
-            self._busy.difference_update(name for name, _ in entries)
-        done = []
-        for (name, fields), result in zip(entries, results, strict=True):
-            if isinstance(result, Exception):
-                change = fields[b"id"].decode()
-                log.error(
-                    "Fan-out of change %s failed and is tried again in %.0f s: %r", change, LEASE_MS / 1000, result
-                )
-            elif result is not None:
-                raise result
-            else:
-                done.append(name)
-        await self._group.done(done)
+    async def _room(self) -> int:
+        """Return how many changes more may be handled now; wait until that is one at least."""
+        while len(self._busy) >= AT_ONCE:
+            await asyncio.wait(self._busy.values(), return_when=asyncio.FIRST_COMPLETED)
+        return AT_ONCE - len(self._busy)
 
-    async def _one(self, entry: Entry) -> None:
-        _, fields = entry
-        await self._fanout.handle(fields[b"id"].decode(), decode(fields[b"kind"].decode(), fields[b"body"]))
+    def _begin(self, entries: Iterable[Entry], tasks: asyncio.TaskGroup) -> None:
+        for name, fields in entries:
+            if name not in self._busy:
+                self._busy[name] = tasks.create_task(self._handle((name, fields)))
+
+    async def _handle(self, entry: Entry) -> None:
+        name, fields = entry
+        change = fields[b"id"].decode()
+        try:
+            await self._fanout.handle(change, decode(fields[b"kind"].decode(), fields[b"body"]))
+            await self._group.done([name])
+        except Exception as error:  # whatever it is: the entry is not acknowledged, so it is taken over
+            again_s = self._group.lease_ms / 1000
+            log.error("Fan-out of change %s failed and is tried again in %.0f s: %r", change, again_s, error)
+        finally:
+            del self._busy[name]
