@@ -14,7 +14,7 @@ from feeds import keys
 from feeds.command import Invalidate
 from feeds.errors import FeedsError
 from feeds.record import Record
-from feeds.stream import hold
+from feeds.stream import hold, let_go
 
 LEASE_S = 3.0
 MAX_MESSAGE = 4096
@@ -40,6 +40,7 @@ class Listener:
                 message = await pubsub.get_message(timeout=LEASE_S / 3)
                 if message is not None and self._ours:
                     await self.take(message["data"])
+        await let_go(self._lease)
 
     async def take(self, data: bytes) -> str | None:
         """Turn a message into a change and return its id; drop one that is malformed, with the reason in the log."""

@@ -16,12 +16,13 @@ from feeds.change import decode, subject_of
 from feeds.outbox import OutboxRow
 from feeds.progress import now_ms
 from feeds.record import Record
-from feeds.stream import hold
+from feeds.stream import hold, let_go
 
 BATCH = 500
 POLL_S = 0.25
 LOOK_MS = 500
 LEASE_S = 3.0
+LISTEN_S = 1.0
 KEEP_MS = 7 * 86_400_000
 PRUNE_EVERY_S = 3600.0
 
@@ -51,6 +52,7 @@ class Relay:
                         await self._record.outbox_prune(now_ms() - KEEP_MS)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(woken.wait(), POLL_S)
+        await let_go(self._lease)
 
     async def relay(self) -> int:
         """Relay all that is in the outbox now; return how many changes that were."""
@@ -70,7 +72,8 @@ class Relay:
         while now >= self._due_ms:
             found, due = await self._record.publish_due(now, BATCH)
             later = now + LOOK_MS
-            self._due_ms = now if found == BATCH else min(later, due or later)
+            # What is due and was not found is in somebody else's transaction: asked again, but not at once.
+            self._due_ms = now if found == BATCH else max(now + 1, min(later, due or later))
 
 
 def _entry(row: OutboxRow) -> scripts.Command:
@@ -91,8 +94,9 @@ async def wakes(redis: Redis, channel: str) -> AsyncIterator[asyncio.Event]:
         await pubsub.subscribe(channel)
 
         async def listen() -> None:
-            async for _ in pubsub.listen():
-                woken.set()
+            while True:  # with a time-out of its own: the connection's would end it when nobody wakes for a while
+                if await pubsub.get_message(ignore_subscribe_messages=True, timeout=LISTEN_S):
+                    woken.set()
 
         listener = asyncio.create_task(listen())
         try:
