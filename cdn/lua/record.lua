@@ -20,13 +20,16 @@ end
 local first, last = string.match(redis.call("GET", KEYS[4]) or "", "(%d+) (%d+)")
 first, last = tonumber(first), tonumber(last)
 local here = math.floor(tonumber(redis.call("TIME")[1]) / 64)
-if first and first < here then first = here end
+local buckets = {}
+for bucket = math.max(first or here, here), last or 0 do
+  if redis.call("EXISTS", prefix .. bucket) == 1 then buckets[#buckets + 1] = prefix .. bucket end
+end
 local function take(tag)
   local alive = 0
-  if not first then return 0 end
-  for bucket = first, last do alive = alive + redis.call("SREM", prefix .. bucket, tag) end
+  for _, bucket in ipairs(buckets) do alive = alive + redis.call("SREM", bucket, tag) end
   if alive > 0 and (tag == "g" or string.sub(tag, 1, 2) == "s-") then
-    for bucket = first, last do redis.call("UNLINK", prefix .. bucket) end
+    for _, bucket in ipairs(buckets) do redis.call("UNLINK", bucket) end
+    buckets = {}
   end
   return alive
 end
