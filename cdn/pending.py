@@ -26,11 +26,15 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
-    """What waits in one shard, oldest first, and the counts below which all is sent, and all is complete."""
+    """What waits in one shard, oldest first, and the counts up to which all is sent, and all is complete.
+
+    ``size`` is how many tags wait, ``waiting`` those of them that were asked for.
+    """
 
     count: int
     sent: int
     live: int
+    size: int
     waiting: tuple[Waiting, ...]
 
 
@@ -77,6 +81,12 @@ class PendingSet:
         )
         return flying
 
+    async def unknown(self, minted: Minted) -> Minted:
+        """Note that the edge does not know a batch that it accepted once: the same bytes are to be sent again."""
+        unsent = Minted(minted.batch, minted.shards, None)
+        await self._store(unsent)
+        return unsent
+
     async def completed(self, minted: Minted) -> None:
         """Note that a batch is complete everywhere, and forget it."""
         drops: list[scripts.Command] = []
@@ -108,9 +118,9 @@ class PendingSet:
 def _state(reply: Sequence[bytes]) -> ShardState:
     count = int(reply[0])
     unsent, claimed, flying = (int(oldest) - 1 if oldest else count for oldest in reply[1:4])
-    waiting = tuple(Waiting(reply[i].decode(), int(reply[i + 1]), int(reply[i + 2])) for i in range(4, len(reply), 3))
+    waiting = tuple(Waiting(reply[i].decode(), int(reply[i + 1]), int(reply[i + 2])) for i in range(5, len(reply), 3))
     sent = min(count, unsent, claimed)
-    return ShardState(count, sent, min(sent, flying), waiting)
+    return ShardState(count, sent, min(sent, flying), int(reply[4]), waiting)
 
 
 def _minted(batch: str, row: bytes) -> Minted:

@@ -15,11 +15,11 @@ from redis.asyncio import Redis
 
 from cdn import keys
 from cdn.edge import Edge
-from cdn.errors import EdgeBusy, InvalidationRefused
+from cdn.errors import EdgeBusy, InvalidationRefused, InvalidationUnknown
 from cdn.ledger import ALL_SHARDS
 from cdn.pending import CallBudget, Minted, PendingSet, ShardState
 from feeds.progress import Board, Waiting
-from feeds.stream import hold
+from feeds.stream import hold, let_go
 from invalidator import metrics
 from invalidator.plan import Limits, Plan, plan
 
@@ -38,26 +38,34 @@ events = logging.getLogger("edgebake.events")
 
 @dataclass(slots=True)
 class Attempt:
-    """A stored batch that is not complete: when it is next sent or asked after, and how often that failed."""
+    """A stored batch that is not complete: when it is next sent or asked after, and how often that failed.
+
+    ``paid``: the call that sends it next is taken out of the budget already.
+    """
 
     minted: Minted
+    paid: bool = False
     due: float = 0.0
     failed: int = 0
 
 
 class Drain:
-    """The drain loop of one edge."""
+    """The drain loop of one edge. ``others`` are the names of the further edges that a change has to reach."""
 
-    def __init__(self, redis: Redis, edge: Edge, board: Board, budget: CallBudget, *, poll_s: float) -> None:
+    def __init__(
+        self, redis: Redis, edge: Edge, board: Board, budget: CallBudget, *, poll_s: float, others: Sequence[str] = ()
+    ) -> None:
         self._edge = edge
         self._board = board
         self._budget = budget
         self._poll_s = poll_s
         self._pending = PendingSet(redis, edge.name)
+        self._others = [PendingSet(redis, other) for other in others]
         self._lease = redis.lock(keys.lease(edge.name), timeout=LEASE_S, thread_local=False)
         self._open: dict[str, Attempt] = {}
         self._limits = Limits(edge.max_items)
         self._ours = False
+        self._look_again = 0.0
         self.woken = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -68,30 +76,36 @@ class Drain:
             with contextlib.suppress(TimeoutError):
                 if wait > 0:
                     await asyncio.wait_for(self.woken.wait(), wait)
+        await let_go(self._lease)
 
     async def _hold(self) -> bool:
-        ours = await hold(self._lease)
+        ours, now = await hold(self._lease), asyncio.get_running_loop().time()
         if ours and not self._ours:
-            # A loop that was here before may have stored batches and died: take them up as they are stored.
-            self._open = {minted.batch.id: Attempt(minted) for minted in await self._pending.stored()}
+            self._open = {}
+        if ours and (not self._ours or now >= self._look_again):
+            await self._take_up()
+            self._look_again = now + LEASE_S
         self._ours = ours
         return ours
 
+    async def _take_up(self) -> None:
+        """Take up what is stored, as it is stored: batches of a loop that died, or that lost its lease half way."""
+        stored = {minted.batch.id: minted for minted in await self._pending.stored()}
+        self._open = {batch: self._open.get(batch) or Attempt(minted) for batch, minted in stored.items()}
+
     async def step(self) -> float:
         """Do what is due; return how many seconds the loop may sleep."""
-        shards = await self._pending.read(ALL_SHARDS, self._edge.max_items)
-        metrics.PENDING.labels(self._edge.name).set(sum(len(state.waiting) for state in shards.values()))
-        wait = await self._send_new(shards)
-        for attempt in list(self._open.values()):
+        shards = await self._pending.read(ALL_SHARDS, 0 if self._unsent() else self._edge.max_items)
+        size = sum(state.size for state in shards.values())
+        metrics.PENDING.labels(self._edge.name).set(size)
+        wait = await self._send_new(shards) if size and not self._unsent() else IDLE_S
+        attempts = list(self._open.values())
+        for attempt in attempts:
             wait = min(wait, await self._advance(attempt))
-        if self._open or any(state.waiting for state in shards.values()):
-            shards = await self._pending.read(ALL_SHARDS, 0)
-        await self._settle(shards)
+        await self._settle(await self._pending.read(ALL_SHARDS, 0) if attempts else shards)
         return wait
 
     async def _send_new(self, shards: Mapping[int, ShardState]) -> float:
-        if not any(state.waiting for state in shards.values()) or self._unsent():
-            return IDLE_S
         if planned := plan(shards, self._in_progress(), self._limits):
             return await self._mint(planned)
         metrics.FULL.labels(self._edge.name).inc()
@@ -101,27 +115,34 @@ class Drain:
         if wait_ms := await self._budget.spend():
             return wait_ms / 1000
         minted = await self._pending.mint(planned.tags, planned.waiting)
-        self._open[minted.batch.id] = Attempt(minted)
+        self._open[minted.batch.id] = Attempt(minted, paid=True)
         return 0.0
 
     async def _advance(self, attempt: Attempt) -> float:
         """Send a batch, or ask after it, if that is due; return how long until it is next."""
         now = asyncio.get_running_loop().time()
-        if attempt.due <= now and attempt.failed and attempt.minted.invalidation is None:
+        if attempt.due <= now and not attempt.paid and attempt.minted.invalidation is None:
             attempt.due = now + await self._budget.spend() / 1000
+            attempt.paid = attempt.due <= now
         if attempt.due > now:
             return attempt.due - now
         try:
-            if attempt.minted.invalidation is None:
-                await self._send(attempt)
-            elif await self._edge.is_complete(attempt.minted.invalidation):
-                await self._complete(attempt)
+            await self._call(attempt)
             attempt.failed = 0
             attempt.due = now + self._poll_s
         except InvalidationRefused as error:
+            if isinstance(error, InvalidationUnknown):
+                attempt.minted = await self._pending.unknown(attempt.minted)
             attempt.failed += 1
             attempt.due = now + self._back_off(attempt, error)
         return max(0.0, attempt.due - now)
+
+    async def _call(self, attempt: Attempt) -> None:
+        if attempt.minted.invalidation is None:
+            attempt.paid = False
+            await self._send(attempt)
+        elif await self._edge.is_complete(attempt.minted.invalidation):
+            await self._complete(attempt)
 
     async def _send(self, attempt: Attempt) -> None:
         batch = attempt.minted.batch
@@ -140,9 +161,10 @@ class Drain:
 
     def _back_off(self, attempt: Attempt, error: InvalidationRefused) -> float:
         doubled = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (attempt.failed - 1))
-        wait = (doubled if isinstance(error, EdgeBusy) else DENIED_RETRY_S) * random.uniform(0.5, 1.0)
+        passes = isinstance(error, EdgeBusy | InvalidationUnknown)
+        wait = (doubled if passes else DENIED_RETRY_S) * random.uniform(0.5, 1.0)
         metrics.REFUSALS.labels(self._edge.name, type(error).__name__).inc()
-        level = logging.WARNING if isinstance(error, EdgeBusy) else logging.ERROR
+        level = logging.WARNING if passes else logging.ERROR
         log.log(level, "%s Batch %s is sent again in %.1f s.", error, attempt.minted.batch.id, wait)
         return wait
 
@@ -154,10 +176,12 @@ class Drain:
         return sum(len(attempt.minted.batch.tags) for attempt in self._open.values())
 
     async def _settle(self, shards: Mapping[int, ShardState]) -> None:
-        """Note which readable changes are sent, and which are live."""
-        waiting = await self._board.waiting(WAITING)
-        sent = [change for change in waiting if not change.sent and _past(change, shards, "sent")]
-        live = [change for change in waiting if _past(change, shards, "live")]
+        """Note which readable changes are sent, and which are live: at this edge and at all others."""
+        if not (waiting := await self._board.waiting(WAITING)):
+            return
+        edges = [shards, *[await other.read(ALL_SHARDS, 0) for other in self._others]]
+        sent = [change for change in waiting if not change.sent and _past(change, edges, "sent")]
+        live = [change for change in waiting if _past(change, edges, "live")]
         await self._board.sent([change.change for change in sent])
         await self._board.live([change.change for change in live])
         self._tell(live)
@@ -167,6 +191,6 @@ class Drain:
             events.info("live", extra={"fields": {"change": change.change}})
 
 
-def _past(change: Waiting, shards: Mapping[int, ShardState], state: str) -> bool:
+def _past(change: Waiting, edges: Sequence[Mapping[int, ShardState]], state: str) -> bool:
     """Tell whether everything recorded up to the change's counts has come to a state, in every shard it is in."""
-    return all(count <= getattr(shards[shard], state) for shard, count in change.counts.items())
+    return all(count <= getattr(shards[shard], state) for shards in edges for shard, count in change.counts.items())

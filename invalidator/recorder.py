@@ -24,8 +24,17 @@ BLOCK_MS = 1000
 class Recorder:
     """Records what is affected."""
 
-    def __init__(self, redis: Redis, ledger: Ledger, board: Board, consumer: str, *, wake: Callable[[], None]) -> None:
-        self._group = Group(redis, keys.AFFECTED, GROUP, consumer)
+    def __init__(
+        self,
+        redis: Redis,
+        ledger: Ledger,
+        board: Board,
+        consumer: str,
+        *,
+        wake: Callable[[], None],
+        lease_ms: int = LEASE_MS,
+    ) -> None:
+        self._group = Group(redis, keys.AFFECTED, GROUP, consumer, lease_ms)
         self._ledger = ledger
         self._board = board
         self._wake = wake
@@ -37,7 +46,7 @@ class Recorder:
         swept = loop.time()
         while not stop.is_set():
             await self._take(await self._group.read(AT_ONCE, BLOCK_MS))
-            if loop.time() - swept > LEASE_MS / 1000:
+            if loop.time() - swept > self._group.lease_ms / 3000:
                 swept = loop.time()
                 await self._take(await self._group.take_over(AT_ONCE))
                 await self._group.trim()
