@@ -145,9 +145,9 @@ class Record:
         """Return an author's newest published posts, strictly below ``before``."""
         return await self._read(lambda conn: sources.author_posts(conn, author, before, limit))
 
-    async def post_ids(self, author: str, *, after: str = "", limit: int = 1000) -> list[str]:
-        """Return the ids of an author's published posts, sorted, above ``after``."""
-        return await self._read(lambda conn: sources.post_ids(conn, author, after, limit))
+    async def post_ids(self, author: str, *, after: str = "", limit: int = 1000, hidden: bool = False) -> list[str]:
+        """Return the ids of an author's published posts (with ``hidden``: of all), sorted, above ``after``."""
+        return await self._read(lambda conn: sources.post_ids(conn, author, after, limit, hidden=hidden))
 
     async def some_users(self, limit: int) -> list[str]:
         """Return live users who follow most authors that have posts: the ones worth reading in a demo."""

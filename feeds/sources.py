@@ -52,9 +52,11 @@ async def author_posts(conn: AsyncConnection, author: str, before: OrderKey | No
     return [Candidate(*row) for row in await conn.execute(_newest(before, limit).where(posts.c.author == author))]
 
 
-async def post_ids(conn: AsyncConnection, author: str, after: str, limit: int) -> list[str]:
-    """Return the ids of an author's published posts, sorted, above ``after``."""
-    query = select(posts.c.id).where(posts.c.author == author, is_published, posts.c.id > after)
+async def post_ids(conn: AsyncConnection, author: str, after: str, limit: int, *, hidden: bool) -> list[str]:
+    """Return the ids of an author's published posts, or of all, sorted, above ``after``."""
+    query = select(posts.c.id).where(posts.c.author == author, posts.c.id > after)
+    if not hidden:
+        query = query.where(is_published)
     return list((await conn.execute(query.order_by(posts.c.id).limit(limit))).scalars().all())
 
 
