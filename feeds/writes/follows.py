@@ -7,9 +7,10 @@ from feeds.command import Block, Follow, Unblock, Unfollow
 from feeds.errors import Conflict, NotFound, Refused
 from feeds.queries import find_users
 from feeds.schema import blocks, follows, users
+from feeds.writes.live import live_user
 from feeds.writes.outcome import Outcome
 from feeds.writes.unit import Unit
-from feeds.writes.users import bump_follows, live_user
+from feeds.writes.users import bump_follows
 
 
 async def follow(unit: Unit, command: Follow) -> Outcome:

@@ -13,6 +13,7 @@ from feeds.errors import Conflict, Gone, NotFound
 from feeds.model import Post, PostState
 from feeds.queries import find_posts
 from feeds.schema import post_tags, posts
+from feeds.writes.live import live_user
 from feeds.writes.outcome import Outcome
 from feeds.writes.unit import Unit
 
@@ -107,6 +108,7 @@ def change_between(before: Post | None, after: Post) -> PostPublished | PostEdit
 
 async def create_post(unit: Unit, command: CreatePost) -> Outcome:
     """Create a post, or replace it where the command's version says that it is newer."""
+    await live_user(unit, command.author, "author")
     before = (await find_posts(unit.conn, [str(command.post)], lock=True)).get(str(command.post))
     return await _store(unit, before, created(command, before, unit.now_ms))
 

@@ -7,11 +7,12 @@ from sqlalchemy import delete, insert, select, update
 
 from feeds.change import ProfileChanged, SettingsChanged, UserCreated, UserDeleted
 from feeds.command import DeleteUser, PutSettings, PutUser, RenameUser
-from feeds.errors import Gone, NotFound
+from feeds.errors import NotFound
 from feeds.many import among
 from feeds.model import Settings, User, UserState
 from feeds.queries import find_users
 from feeds.schema import blocks, follows, mutes, post_tags, posts, users
+from feeds.writes.live import live_user
 from feeds.writes.outcome import Outcome
 from feeds.writes.posts import ERASED
 from feeds.writes.unit import Unit
@@ -33,16 +34,6 @@ def new_user(user: str, name: str, about: str) -> dict[str, Any]:
     """Return the row of a user who was never there."""
     profile = {"id": user, "state": UserState.LIVE.value, "name": name, "about": about}
     return profile | setting_columns(DEFAULTS) | {"version": 1, "profile_version": 1, "follows_version": 1}
-
-
-async def live_user(unit: Unit, user: str, field: str) -> User:
-    """Return a live user, or raise NotFound or Gone, naming ``field``."""
-    found = (await find_users(unit.conn, [user])).get(user)
-    if found is None:
-        raise NotFound(field, user, "there is no such user")
-    if found.state is UserState.DELETED:
-        raise Gone(field, user, "this user was deleted")
-    return found
 
 
 async def put_user(unit: Unit, command: PutUser) -> Outcome:

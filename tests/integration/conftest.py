@@ -1,0 +1,65 @@
+"""The fixtures of the contract suite: every behaviour of the system of record on every database."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from feeds.record import Record
+from tests.integration.postgresql import Cluster, programs
+from tests.integration.records import Clock
+
+_numbers = count(1)
+
+
+async def _make_tables(url: str) -> None:
+    await (await Record.open(url)).close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A PostgreSQL for the whole run, with a database ``ready`` that has the tables."""
+    folder = programs()
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed: the contract suite ran on SQLite alone")
+    cluster = Cluster(folder)
+    cluster.start()
+    asyncio.run(_make_tables(cluster.create("ready")))
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file that has the tables."""
+    path = tmp_path_factory.mktemp("sqlite") / "ready.db"
+    asyncio.run(_make_tables(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_record_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a system of record that holds nothing but its tables, on each database in turn."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_ready"), tmp_path / "record.db")
+        return f"sqlite:///{tmp_path}/record.db"
+    cluster: Cluster = request.getfixturevalue("postgresql")
+    return cluster.create(f"test_{next(_numbers)}", template="ready")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that a test sets."""
+    return Clock()
+
+
+@pytest.fixture
+async def record(any_record_url: str, clock: Clock) -> AsyncIterator[Record]:
+    """An open system of record that holds nothing, on each database in turn."""
+    opened = await Record.open(any_record_url)
+    opened.clock = clock
+    yield opened
+    await opened.close()
