@@ -17,6 +17,7 @@ from feeds.change import Change, decode, encode, kind_of
 class Affected:
     """One part of a change. ``part`` counts from 0; ``parts`` is how many there are, known with the last one.
 
+    ``guarded`` posts read differently here without being dropped anywhere: their copies were, and are read again.
     ``attempt`` names the run of fan-out that reports it: another run may cut the parts elsewhere.
     """
 
@@ -28,6 +29,7 @@ class Affected:
     users: tuple[str, ...] = ()
     posts: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
+    guarded: tuple[str, ...] = ()
     shared: bool = False
 
 
@@ -36,7 +38,7 @@ def entry(affected: Affected) -> scripts.Command:
     body = orjson.dumps(
         [
             *(affected.change_id, affected.attempt, affected.part, affected.parts),
-            *(affected.users, affected.posts, affected.authors, affected.shared),
+            *(affected.users, affected.posts, affected.authors, affected.guarded, affected.shared),
         ]
     )
     words = ("part", body, "kind", kind_of(affected.change), "change", encode(affected.change))
@@ -45,6 +47,7 @@ def entry(affected: Affected) -> scripts.Command:
 
 def read(fields: Mapping[bytes, bytes]) -> Affected:
     """Return the part that an entry of the stream reports."""
-    change_id, attempt, part, parts, users, posts, authors, shared = orjson.loads(fields[b"part"])
+    change_id, attempt, part, parts, *lists, shared = orjson.loads(fields[b"part"])
     change = decode(fields[b"kind"].decode(), fields[b"change"])
-    return Affected(change_id, change, attempt, part, parts, tuple(users), tuple(posts), tuple(authors), shared)
+    users, posts, authors, guarded = map(tuple, lists)
+    return Affected(change_id, change, attempt, part, parts, users, posts, authors, guarded, shared)

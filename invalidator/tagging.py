@@ -14,7 +14,8 @@
 | invalidated | ``p-`` of the user's posts | ``u-``, ``a-``; or ``g`` |
 
 A guard is recorded in the fence alone: a bake that showed the author's old name must not pass while the posts' tags
-are still being looked for in the ledger, part by part.
+are still being looked for in the ledger, part by part. What a user's invalidation made bakers read again (posts that
+their feed shows, by others) is guarded too: bakers keep posts for as long as the fence knows them unchanged.
 """
 
 from collections import defaultdict
@@ -80,7 +81,8 @@ def dropped_tags(affected: Affected) -> Iterator[str]:
 
 def guard_tags(affected: Affected) -> Iterator[str]:
     """Yield the tags that a part records in the fence alone."""
-    if affected.posts and not isinstance(affected.change, Imported):
+    yield from map(tags.post_tag, affected.guarded)
+    if (affected.posts or affected.guarded) and not isinstance(affected.change, Imported):
         yield from map(tags.author_tag, affected.authors)
 
 
