@@ -132,7 +132,7 @@ class Fence:
     def _merge(self, shard: int, since: int, reply: Sequence[Any]) -> None:
         """Bring the process's tail of a shard up to a reply; tell the watcher what was recorded."""
         tail = self._tails.get(shard)
-        if tail is None or int(reply[0]) < since:  # not read before; or Redis forgot, and nothing noted can be checked
+        if tail is None:
             self._tails[shard] = Tail(int(reply[0]))
             self._watcher.unsure()
         elif since != NOWHERE:  # asked before the first reply came: it has no records, and would hide them
