@@ -70,10 +70,14 @@ class Client:
             raise CommandError(f"the API at {self._url} does not answer: {error}") from error
         found = _document(answer)
         if answer.is_error:
-            raise CommandError(
-                f"the API refused it ({answer.status_code}): {found.get('detail', answer.reason_phrase)}"
-            )
+            raise CommandError(f"the API refused it ({answer.status_code}): {_reason(found) or answer.reason_phrase}")
         return found
+
+
+def _reason(problem: dict[str, Any]) -> str:
+    """Return a problem's reason (RFC 9457), with each value that it is about."""
+    errors = [f"{error['field']} is {error['value']!r}: {error['reason']}" for error in problem.get("errors", ())]
+    return "; ".join(errors) or str(problem.get("detail", ""))
 
 
 def _document(answer: httpx.Response) -> dict[str, Any]:
