@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -107,12 +107,21 @@ def connect(url: str, patience: float) -> Database:
 
 
 def _sqlite(url: URL, patience: float) -> Database:
+    _check_file(str(url.database))
     # One write connection: writers of this process queue for it in order, and only other processes meet in SQLITE_BUSY.
     writes = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=patience)
     reads = create_async_engine(url, pool_size=5, max_overflow=10, pool_timeout=patience)
     _begin_with(writes, "BEGIN IMMEDIATE")
     _begin_with(reads, "BEGIN")
     return Database(writes=writes, reads=reads, patience=patience)
+
+
+def _check_file(path: str) -> None:
+    # The driver opens files in a thread, which outlives the failure to.
+    try:
+        sqlite3.connect(path).close()
+    except sqlite3.Error as error:
+        raise RecordUnavailable(f"the system of record does not answer: {error}: {path!r}") from error
 
 
 def _begin_with(engine: AsyncEngine, statement: str) -> None:
@@ -137,7 +146,8 @@ def _is_retried(error: Exception) -> bool:
 
 def _translated(error: Exception) -> Exception:
     is_away = isinstance(error, (OperationalError, InterfaceError, PoolTimeout, OSError)) or _is_retried(error)
-    if is_away or (isinstance(error, DBAPIError) and error.connection_invalidated):
+    is_broken = isinstance(error, DBAPIError) and (error.connection_invalidated or type(error) is DatabaseError)
+    if is_away or is_broken:
         cause = getattr(error, "orig", None) or error
         return RecordUnavailable(f"the system of record does not answer: {cause}. Try again")
     return error

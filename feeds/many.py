@@ -25,7 +25,7 @@ def among(conn: AsyncConnection, column: ColumnElement[str], ids: Iterable[str])
 def listed(conn: AsyncConnection, ids: Iterable[str]) -> TableValuedAlias:
     """Return ``ids`` as a table of one column, ``value``."""
     if is_postgresql(conn):
-        return func.unnest(literal(list(ids), ARRAY(String))).table_valued("value")
+        return func.unnest(literal(list(ids), ARRAY(String))).table_valued("value").render_derived()
     return _json_each(list(ids))
 
 

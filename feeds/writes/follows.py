@@ -74,6 +74,11 @@ async def is_following(unit: Unit, user: str, author: str) -> bool:
     return await unit.conn.scalar(query) is not None
 
 
+def blocked_reason(user: str, author: str) -> str:
+    """Return why two users cannot follow each other; not which of them blocks the other, for that is theirs."""
+    return f"{user!r} and {author!r} cannot follow each other: one blocks the other"
+
+
 async def _is_blocking(unit: Unit, user: str, blocked: str) -> bool:
     query = select(blocks.c.user).where(blocks.c.user == user, blocks.c.blocked == blocked)
     return await unit.conn.scalar(query) is not None
@@ -84,7 +89,7 @@ async def _refuse_blocked(unit: Unit, user: str, author: str) -> None:
         and_(blocks.c.user == user, blocks.c.blocked == author), and_(blocks.c.user == author, blocks.c.blocked == user)
     )
     if await unit.conn.scalar(select(blocks.c.user).where(either_way).limit(1)) is not None:
-        raise Conflict("author", author, f"{user!r} and {author!r} cannot follow each other: one blocks the other")
+        raise Conflict("author", author, blocked_reason(user, author))
 
 
 async def _refuse_unknown(unit: Unit, named: dict[str, str]) -> None:

@@ -21,6 +21,7 @@ from feeds.model import Post, UserState
 from feeds.queries import find_posts
 from feeds.schema import applied, blocks, follows, users
 from feeds.writes import locks
+from feeds.writes.follows import blocked_reason
 from feeds.writes.outcome import ImportOutcome
 from feeds.writes.posts import change_between, created, raised, write_posts
 from feeds.writes.unit import Unit
@@ -182,4 +183,4 @@ def _refuse_follow(absent: dict[str, UserState | None], blocked: set[tuple[str, 
     _refuse_absent(absent, "user", row.user)
     _refuse_absent(absent, "author", row.author)
     if (row.user, row.author) in blocked or (row.author, row.user) in blocked:
-        raise Conflict("author", row.author, f"{row.user!r} and {row.author!r} cannot follow each other: a block")
+        raise Conflict("author", row.author, blocked_reason(row.user, row.author))
