@@ -74,7 +74,12 @@ Name = Annotated[Line, Field(min_length=1, max_length=200)]
 Title = Annotated[Line, Field(max_length=500)]
 Text = Annotated[str, AfterValidator(_printable), Field(max_length=MAX_CONTENT)]
 WebUrl = Annotated[Line, AfterValidator(_web_url), Field(max_length=2000)]
-Tag = Annotated[Line, StringConstraints(min_length=1, max_length=64, strip_whitespace=True, to_lower=True)]
+Tag = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64, strip_whitespace=True, to_lower=True),  # first, or it strips last
+    AfterValidator(_printable),
+    AfterValidator(_one_line),
+]
 Tags = Annotated[tuple[Tag, ...], Field(max_length=20)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT, strict=True)]
 SourceVersion = Annotated[int, Field(ge=0, le=MAX_COUNT, strict=True)]

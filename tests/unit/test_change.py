@@ -1,0 +1,60 @@
+"""Changes: their kinds, their subjects, and the bytes that they travel as."""
+
+from typing import get_args
+
+import pytest
+
+from feeds.change import (
+    KINDS,
+    Change,
+    FollowsChanged,
+    Imported,
+    Invalidated,
+    PostEdited,
+    PostPublished,
+    PostWithdrawn,
+    ProfileChanged,
+    SettingsChanged,
+    SiteChanged,
+    UserCreated,
+    UserDeleted,
+    decode,
+    encode,
+    kind_of,
+    subject_of,
+)
+
+EVERY_KIND: list[tuple[Change, str]] = [
+    (PostPublished("p-1", "ada"), "post p-1"),
+    (PostEdited("p-1", "ada", moved=True), "post p-1"),
+    (PostWithdrawn("p-1", "ada", deleted=False), "post p-1"),
+    (UserCreated("ada"), "user ada"),
+    (ProfileChanged("ada"), "user ada"),
+    (UserDeleted("ada", ("p-1", "p-2"), ("bob",)), "user ada"),
+    (SettingsChanged("ada", privacy=True), "user ada"),
+    (FollowsChanged(("ada", "bob")), "follows of ada, bob"),
+    (SiteChanged(), "site"),
+    (Imported(("ada",), ("bob", "eve"), (), ("ada",)), "3 imported rows"),
+    (Invalidated("ada"), "user ada"),
+    (Invalidated(None), "everything"),
+]
+
+
+def test_the_examples_are_of_every_kind() -> None:
+    assert {type(change) for change, _ in EVERY_KIND} == set(get_args(Change)) == set(KINDS.values())
+
+
+@pytest.mark.parametrize(("change", "subject"), EVERY_KIND)
+def test_a_change_travels_and_comes_back_the_same(change: Change, subject: str) -> None:
+    assert decode(kind_of(change), encode(change)) == change
+    assert subject_of(change) == subject
+
+
+def test_a_change_travels_as_plain_json_without_its_kind() -> None:
+    assert encode(PostEdited("p-1", "ada", moved=False)) == b'{"post":"p-1","author":"ada","moved":false}'
+    assert encode(SiteChanged()) == b"{}"
+
+
+def test_a_kind_of_a_version_to_come_is_not_guessed() -> None:
+    with pytest.raises(KeyError, match="post-teleported"):
+        decode("post-teleported", b"{}")
