@@ -40,9 +40,10 @@ class Leaving:
 class Tail:
     """What a process knows of the end of a shard's log: tags in the order of their counts."""
 
-    __slots__ = ("_counts", "_tags", "cursor", "floor")
+    __slots__ = ("_counts", "_most", "_tags", "cursor", "floor")
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, most: int = TAIL) -> None:
+        self._most = most
         self.cursor = count
         self.floor = count
         self._counts: list[int] = []
@@ -63,8 +64,8 @@ class Tail:
         self._counts += [number for number, _ in new]
         self._tags += [tag for _, tag in new]
         self.cursor = count
-        if len(self._counts) > TAIL:
-            self._forget(len(self._counts) - TAIL // 2)
+        if len(self._counts) > self._most:
+            self._forget(len(self._counts) - self._most // 2)
         return [tag for _, tag in new]
 
     def touches(self, noted: int, depends: AbstractSet[str]) -> bool:

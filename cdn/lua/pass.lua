@@ -14,6 +14,8 @@ local before = redis.call("GET", KEYS[4]) or ""
 local first, last = string.match(before, "(%d+) (%d+)")
 local here = math.floor(now / 64)
 first, last = tonumber(first) or here, tonumber(last) or here
+for over = first, math.min(here - 1, last) do redis.call("UNLINK", prefix .. over) end
+first, last = math.max(first, here), math.max(last, here)
 for _, group in ipairs(cjson.decode(ARGV[2])) do
   local bucket, tags = math.floor((now + math.ceil(group[1] / 1000) + TRANSIT) / 64), group[2]
   for from = 1, #tags, 4000 do
@@ -21,11 +23,6 @@ for _, group in ipairs(cjson.decode(ARGV[2])) do
   end
   if bucket > last then last = bucket end
 end
-while first < here do
-  redis.call("UNLINK", prefix .. first)
-  first = first + 1
-end
-if last < here then last = here end
 local after = first .. " " .. last
 if after ~= before then redis.call("SET", KEYS[4], after) end
 local since, count = tonumber(ARGV[1]), tonumber(redis.call("GET", KEYS[1]) or 0)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from feeds.record import Record
+from tests.integration.house import House, open_house
 from tests.integration.postgresql import Cluster, programs
 from tests.integration.records import Clock
 
@@ -63,3 +64,11 @@ async def record(any_record_url: str, clock: Clock) -> AsyncIterator[Record]:
     opened.clock = clock
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def house(valkey: str, sqlite_ready: Path, tmp_path: Path) -> AsyncIterator[House]:
+    """Every part of the loop but the baker, over a Redis and a SQLite file that hold nothing."""
+    shutil.copy(sqlite_ready, tmp_path / "house.db")
+    async with open_house(valkey, f"sqlite:///{tmp_path}/house.db") as opened:
+        yield opened

@@ -1,0 +1,228 @@
+"""All that stands behind the loop, one step at a time: a test decides when each part works, and sees what it did."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from redis.asyncio import Redis
+
+from cdn import scripts
+from cdn.edge import Batch, Receipt
+from cdn.errors import EdgeError
+from cdn.fence import Fence, Leaving
+from cdn.ledger import ALL_SHARDS, Ledger, Tags
+from cdn.pending import CallBudget, PendingSet
+from feeds import affected, keys
+from feeds.affected import Affected
+from feeds.change import decode
+from feeds.command import Command
+from feeds.copies import Copies
+from feeds.fanout import Fanout
+from feeds.model import Candidate, OrderKey, Post
+from feeds.progress import Board, State
+from feeds.record import Outcome, Record
+from feeds.relay import Relay
+from feeds.stream import Group
+from feeds.timeline import Timelines
+from feeds.truth import Truth
+from invalidator.drain import Drain
+from invalidator.recorder import Recorder
+
+MINUTE_MS = 60_000
+EDGE = "main"
+
+
+class FakeEdge:
+    """An edge that keeps the calls it got, and refuses or is slow to complete where a test says so."""
+
+    max_items = 3000
+
+    def __init__(self, name: str = EDGE, *, slow: bool = False) -> None:
+        self.name = name
+        self.slow = slow
+        self.calls: list[Batch] = []
+        self.refusals: list[EdgeError] = []
+        self.unfinished: set[str] = set()
+
+    @property
+    def items(self) -> list[str]:
+        """The items of all calls, in their order."""
+        return [tag for batch in self.calls for tag in batch.tags]
+
+    async def check(self) -> None:
+        """Nothing is amiss."""
+
+    async def invalidate(self, batch: Batch) -> Receipt:
+        """Keep the call; refuse it where a refusal is laid ready."""
+        self.calls.append(batch)
+        if self.refusals:
+            raise self.refusals.pop(0)
+        if self.slow:
+            self.unfinished.add(f"I-{batch.id}")
+        return Receipt(f"I-{batch.id}", complete=not self.slow)
+
+    async def is_complete(self, invalidation: str) -> bool:
+        """Tell whether the test has let it finish."""
+        if self.refusals:
+            raise self.refusals.pop(0)
+        return invalidation not in self.unfinished
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Unwatched:
+    """Keeps nothing that the fence would have to take away."""
+
+    def recorded(self, tag: str) -> None:
+        """There is nothing to let go of."""
+
+    def unsure(self) -> None:
+        """There is nothing to let go of."""
+
+
+class Held(Record):
+    """The system of record behind a gate: a read that a test holds has read, and comes back when the test says so."""
+
+    def __init__(self, record: Record, *held: str) -> None:
+        super().__init__(record._database)
+        self._held = held
+        self.reached = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def posts(self, ids: Sequence[str]) -> dict[str, Post]:
+        """Read posts; hold them if asked to."""
+        found = await super().posts(ids)
+        await self._hold("posts")
+        return found
+
+    async def candidates(self, user: str, *, before: OrderKey | None, limit: int, own: bool) -> list[Candidate]:
+        """Read candidates; hold them if asked to."""
+        found = await super().candidates(user, before=before, limit=limit, own=own)
+        await self._hold("candidates")
+        return found
+
+    async def followers(
+        self, author: str, *, tags: Sequence[str] = (), after: str = "", limit: int = 5000
+    ) -> list[str]:
+        """Read followers; hold them if asked to."""
+        found = await super().followers(author, tags=tags, after=after, limit=limit)
+        await self._hold("followers")
+        return found
+
+    async def _hold(self, name: str) -> None:
+        if name in self._held:
+            self.reached.set()
+            await self.go.wait()
+
+
+def _nobody_waits() -> None:
+    """The drain loop is stepped by hand."""
+
+
+@dataclass
+class House:
+    """Every part of the loop but the baker, over one Redis and one system of record."""
+
+    redis: Redis
+    record: Record
+    edge: FakeEdge = field(default_factory=FakeEdge)
+
+    def __post_init__(self) -> None:
+        self.copies = Copies(self.redis)
+        self.truth = Truth(self.redis, self.record)
+        self.timelines = Timelines(self.redis, self.record)
+        self.fanout = Fanout(self.redis, self.record, self.timelines)
+        self.relay = Relay(self.redis, self.record)
+        self.board = Board(self.redis, self.record)
+        self.pending = PendingSet(self.redis, EDGE)
+        self.fence = Fence(self.redis, Unwatched())
+        self.ledger = Ledger(self.redis, [EDGE])
+        self.recorder = Recorder(self.redis, self.ledger, self.board, "recorder", wake=_nobody_waits)
+        self.drain = self.drain_of(self.edge)
+        self._changes = Group(self.redis, keys.CHANGES, "fanout", "worker")
+        self._affected = Group(self.redis, keys.AFFECTED, "invalidator", "recorder")
+
+    def drain_of(self, edge: FakeEdge, *others: str) -> Drain:
+        """Return a new drain loop, as a process that starts has one."""
+        budget = CallBudget(self.redis, f"account-of-{edge.name}", 0)
+        return Drain(self.redis, edge, self.board, budget, poll_s=0.0, others=others)
+
+    async def apply(self, *commands: Command) -> list[Outcome]:
+        """Apply commands to the system of record."""
+        return await self.record.apply(commands)
+
+    async def fan_out(self, *commands: Command) -> list[Affected]:
+        """Apply commands, relay what is in the outbox and let fan-out handle it; return what it reports."""
+        await self.apply(*commands)
+        await self.relay.relay()
+        await self._changes.create()
+        for name, fields in await self._changes.read(1000, 1):
+            change = decode(fields[b"kind"].decode(), fields[b"body"])
+            await self.fanout.handle(fields[b"id"].decode(), change)
+            await self._changes.done([name])
+        return await self._reported()
+
+    async def step(self) -> None:
+        """Let the drain loop do what is due."""
+        await self.drain.step()
+
+    async def loop(self, *commands: Command) -> list[str]:
+        """Apply commands and carry them to the edge; return the ids of their changes."""
+        changes = await self.read(*commands)
+        await self.step()
+        return changes
+
+    async def read(self, *commands: Command) -> list[str]:
+        """Apply commands and carry them until they are readable; return the ids of their changes."""
+        outcomes = await self.apply(*commands)
+        await self.recorder.record(await self.fan_out())
+        return [outcome.change for outcome in outcomes if outcome.change]
+
+    async def state(self, change: str) -> State | None:
+        """Return how far a change is."""
+        progress = await self.board.of(change)
+        return progress.state if progress else None
+
+    async def note(self, shard: int) -> int:
+        """Note a shard's count, as a bake does before it reads anything."""
+        command = self.fence.note(shard)
+        (reply,) = await scripts.execute(self.redis, [command])
+        return self.fence.noted(shard, command, reply)
+
+    async def leave(self, shard: int, *tags: str, noted: int | None = None, horizon_ms: int = MINUTE_MS) -> int | None:
+        """Let an answer with these tags leave; return its count where it passed."""
+        noted = await self.note(shard) if noted is None else noted
+        return (await self.fence.passes([Leaving(shard, noted, set(tags), tags, horizon_ms)]))[0]
+
+    async def recorded(self, *tags: str, shards: Iterable[int] = ALL_SHARDS) -> Mapping[int, int]:
+        """Record tags in shards; return how many of them that made pending."""
+        found = await self.ledger.record({shard: Tags(set(tags)) for shard in shards})
+        return {shard: result.pending for shard, result in found.items()}
+
+    async def waiting(self) -> dict[str, list[int]]:
+        """Return what waits to be sent: tags, and the shards they wait in."""
+        waiting: dict[str, list[int]] = {}
+        for shard, state in (await self.pending.read(ALL_SHARDS, 10_000)).items():
+            for entry in state.waiting:
+                waiting.setdefault(entry.tag, []).append(shard)
+        return waiting
+
+    async def _reported(self) -> list[Affected]:
+        await self._affected.create()
+        entries = await self._affected.read(10_000, 1)
+        await self._affected.done([name for name, _ in entries])
+        return [affected.read(fields) for _, fields in entries]
+
+
+@asynccontextmanager
+async def open_house(redis_url: str, record_url: str) -> AsyncIterator[House]:
+    """Open a house over a Redis and a system of record that hold nothing."""
+    redis = Redis.from_url(redis_url)
+    record = await Record.open(record_url)
+    try:
+        yield House(redis, record)
+    finally:
+        await record.close()
+        await redis.aclose()

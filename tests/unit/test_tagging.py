@@ -1,0 +1,103 @@
+"""The table: each kind of change to the cache tags it drops, and to those that the fence alone checks."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from cdn.ledger import ALL_SHARDS
+from feeds.affected import Affected
+from feeds.change import (
+    KINDS,
+    Change,
+    FollowsChanged,
+    Imported,
+    Invalidated,
+    PostEdited,
+    PostPublished,
+    PostWithdrawn,
+    ProfileChanged,
+    SettingsChanged,
+    SiteChanged,
+    UserCreated,
+    UserDeleted,
+)
+from feeds.ids import shard_of
+from invalidator.tagging import by_shard, dropped_tags, guard_tags, shards_of
+
+
+@dataclass(frozen=True)
+class Row:
+    """A change, and what it drops with the part that completes it, and with one of its parts.
+
+    That part names the user ``fan``, the post ``shown``, the author ``bob`` and the guarded post ``other``.
+    """
+
+    change: Change
+    shared: set[str]
+    part: set[str] = field(default_factory=lambda: {"u-fan", "p-shown"})
+    guards: set[str] = field(default_factory=lambda: {"a-bob", "p-other"})
+
+
+ROWS = [
+    Row(PostPublished("p1", "ada"), {"p-p1", "a-ada"}),
+    Row(PostEdited("p1", "ada", moved=False), {"p-p1"}),
+    Row(PostEdited("p1", "ada", moved=True), {"p-p1", "a-ada"}),
+    Row(PostWithdrawn("p1", "ada", deleted=False), {"p-p1"}),
+    Row(PostWithdrawn("p1", "ada", deleted=True), {"p-p1"}),
+    Row(UserCreated("ada"), {"u-ada"}),
+    Row(ProfileChanged("ada"), {"u-ada", "a-ada"}),
+    Row(UserDeleted("ada", ("p1",), ("fan",)), {"u-ada", "a-ada"}),
+    Row(SettingsChanged("ada", privacy=True), {"u-ada"}),
+    Row(FollowsChanged(("ada", "eve")), {"u-ada", "u-eve"}),
+    Row(SiteChanged(), {"g"}),
+    # Each part of an import stands for itself: nothing is left for the last one, and authors are dropped, not guarded.
+    Row(Imported((), (), (), ()), set(), {"u-fan", "p-shown", "a-bob"}, {"p-other"}),
+    Row(Invalidated("ada"), {"u-ada", "a-ada"}),
+    Row(Invalidated(None), {"g"}),
+]
+
+
+def part_of(change: Change, *, shared: bool = False) -> Affected:
+    """Return a part of a change that names everything a part can name."""
+    return Affected("c1", change, "a", 0, None, ("fan",), ("shown",), ("bob",), ("other",), shared=shared)
+
+
+def test_every_kind_of_change_has_a_row() -> None:
+    assert {type(row.change) for row in ROWS} == set(KINDS.values())
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.change}")
+def test_a_part_drops_what_it_names(row: Row) -> None:
+    assert set(dropped_tags(part_of(row.change))) == row.part
+    assert set(guard_tags(part_of(row.change))) == row.guards
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.change}")
+def test_the_part_that_completes_the_others_drops_what_they_share(row: Row) -> None:
+    assert set(dropped_tags(part_of(row.change, shared=True))) == row.part | row.shared
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.change}")
+def test_an_empty_part_drops_nothing(row: Row) -> None:
+    part = Affected("c1", row.change, "a", 0, None)
+    assert (list(dropped_tags(part)), list(guard_tags(part))) == ([], [])
+
+
+def test_a_users_tag_is_recorded_in_their_shard_and_any_other_in_all() -> None:
+    assert list(shards_of("u-ada")) == [shard_of("ada")]
+    for tag in ("g", "s-05", "p-1", "a-ada", "t-00ff", "o"):
+        assert list(shards_of(tag)) == list(ALL_SHARDS)
+
+
+def test_each_shard_gets_the_users_that_are_its_own() -> None:
+    users = tuple(f"user{number}" for number in range(200))
+    found = by_shard([Affected("c1", PostPublished("p1", "ada"), "a", 0, None, users)])
+    assert sum(len(tags.dropped) for tags in found.values()) == 200
+    assert all(tag in {f"u-{user}" for user in users} for tags in found.values() for tag in tags.dropped)
+    assert all(shard_of(tag[2:]) == shard for shard, tags in found.items() for tag in tags.dropped)
+
+
+def test_the_tags_of_many_parts_are_recorded_once() -> None:
+    parts = [Affected("c1", PostEdited("p1", "ada", moved=False), "a", 0, 1, shared=True) for _ in range(3)]
+    found = by_shard(parts)
+    assert {shard: tags.dropped for shard, tags in found.items()} == {shard: {"p-p1"} for shard in ALL_SHARDS}
