@@ -58,6 +58,7 @@ class Parts:
         users: Iterable[str] = (),
         posts: Iterable[str] = (),
         authors: Iterable[str] = (),
+        guarded: Iterable[str] = (),
         last: bool = False,
     ) -> None:
         """Report the next part; its data is readable now. The ``last`` one carries what all parts share."""
@@ -70,6 +71,7 @@ class Parts:
             tuple(users),
             tuple(posts),
             tuple(authors),
+            tuple(guarded),
             shared=last,
         )
         self._sent += 1
@@ -146,10 +148,8 @@ class Fanout:
             after = chunk[-1]
 
     async def _posts_of(self, author: str, parts: Parts) -> None:
-        after = ""
-        while ids := await self._record.post_ids(author, after=after, limit=POSTS):
+        async for ids in self._ids_of(author):
             await parts.report(posts=ids, authors=[author])
-            after = ids[-1]
 
     async def _erase(self, change: UserDeleted, parts: Parts) -> None:
         await self._truth.users([change.user])
@@ -164,9 +164,7 @@ class Fanout:
     async def _import(self, change: Imported, parts: Parts) -> None:
         """Drop what the chunk made old; it is read again when it is next needed."""
         for ids in chunks(change.users, CHUNK):
-            old = [user for user in (await self._record.users(ids)).values() if user.version > 1]
-            await self._truth.copies.drop((user.id, keys.user(user.id), user.version) for user in old)
-            await parts.report(users=ids)
+            await self._import_users(ids, parts)
         for ids in chunks(change.followers, CHUNK):
             await self._lower_follows(ids)
             await self._timelines.drop({"feed": ids})
@@ -177,13 +175,22 @@ class Fanout:
             await self._truth.copies.drop((post.id, keys.post(post.id), post.version) for post in old)
             for shown in chunks([post.id for post in old], POSTS):
                 await parts.report(posts=shown)
+        await self._timelines.drop({"author": change.authors, "feed": change.authors if self._own_posts else ()})
+        for users in chunks(await self._record.followers_of(change.authors), CHUNK):
+            await self._timelines.drop({"feed": users})
+            await parts.report(users=users)
         for authors in chunks(change.authors, POSTS):
-            await self._timelines.drop({"author": authors, "feed": authors if self._own_posts else []})
-            readers = await self._record.followers_of(authors)
-            for users in chunks(readers, CHUNK):
-                await self._timelines.drop({"feed": users})
-                await parts.report(users=users)
             await parts.report(users=authors, authors=authors)
+
+    async def _import_users(self, ids: Sequence[str], parts: Parts) -> None:
+        """Drop the copies of users who were there before: what shows their old names is affected."""
+        old = [user for user in (await self._record.users(ids)).values() if user.version > 1]
+        await self._truth.copies.drop((user.id, keys.user(user.id), user.version) for user in old)
+        await parts.report(users=ids)
+        for authors in chunks([user.id for user in old], POSTS):
+            await parts.report(authors=authors)
+            for author in authors:
+                await self._posts_of(author, parts)
 
     async def _lower_follows(self, users: Sequence[str]) -> None:
         versions = await self._record.follows_versions(users)
@@ -193,22 +200,34 @@ class Fanout:
         """Drop every copy that somebody asks to forget, so that the truth is read again, versions equal or not."""
         if change.user is None:
             await self._truth.copies.drop_all()
+            await self._timelines.drop_all()
             return
-        user, record = change.user, self._record
-        own = [post async for ids in self._ids_of(user) for post in ids]
-        shown = await record.candidates(user, before=None, limit=200, own=self._own_posts)
-        posts = await record.posts([*own, *(candidate.post for candidate in shown)])
-        users = await record.users([user, *{post.author for post in posts.values()}])
-        await self._truth.copies.drop((post.id, keys.post(post.id), post.version) for post in posts.values())
-        await self._truth.copies.drop((u.id, keys.user(u.id), u.version) for u in users.values())
+        user = change.user
+        proposed = [*await self._timelines.entries("author", user), *await self._timelines.entries("feed", user)]
+        own = [post async for ids in self._ids_of(user, hidden=True) for post in ids]
+        shown = await self._record.candidates(user, before=None, limit=200, own=self._own_posts)
+        await self._forget_copies(user, [*own, *(candidate.post for candidate in (*proposed, *shown))])
         await self._lower_follows([user])
         await self._timelines.drop({"feed": [user], "author": [user]})
-        for ids in chunks(own, POSTS):
+        by_user = [candidate.post for candidate in proposed if candidate.author == user]
+        for ids in chunks(dict.fromkeys([*own, *by_user]), POSTS):
             await parts.report(posts=ids, authors=[user])
+        others = {candidate.post: candidate.author for candidate in (*proposed, *shown) if candidate.author != user}
+        for ids in chunks(others, POSTS):
+            await parts.report(guarded=ids, authors={others[post] for post in ids})
 
-    async def _ids_of(self, author: str) -> AsyncIterator[Sequence[str]]:
+    async def _forget_copies(self, user: str, ids: Sequence[str]) -> None:
+        """Drop the copies of a user, of posts and of their authors; of posts that are gone from the record too."""
+        found = await self._record.posts(list(dict.fromkeys(ids)))
+        posts = dict.fromkeys(ids, 0) | {post.id: post.version for post in found.values()}
+        users = {user: 0} | dict.fromkeys((post.author for post in found.values()), 0)
+        users |= {known.id: known.version for known in (await self._record.users(list(users))).values()}
+        await self._truth.copies.drop((post, keys.post(post), version) for post, version in posts.items())
+        await self._truth.copies.drop((known, keys.user(known), version) for known, version in users.items())
+
+    async def _ids_of(self, author: str, *, hidden: bool = False) -> AsyncIterator[Sequence[str]]:
         after = ""
-        while ids := await self._record.post_ids(author, after=after, limit=POSTS):
+        while ids := await self._record.post_ids(author, after=after, limit=POSTS, hidden=hidden):
             yield ids
             after = ids[-1]
 
