@@ -18,6 +18,8 @@ DEMO_FILES: "tuple[tuple[Kind, str], ...]" = (
     ("follows", "follows.csv.gz"),
     ("posts", "posts.csv.gz"),
 )
+DEMO_CHUNK = 20_000
+"""Rows a change: the largest file of the demo is four changes, and so few lines on the screen."""
 SHOWN_USERS = 5
 
 
@@ -53,7 +55,7 @@ async def import_demo(record: "Record") -> None:
     from publisher.importer import import_file
 
     for kind, name in DEMO_FILES:
-        await import_file(record, kind, DEMO / name, format="csv")
+        await import_file(record, kind, DEMO / name, format="csv", chunk=DEMO_CHUNK)
 
 
 async def make_current(record: "Record", version: str) -> None:

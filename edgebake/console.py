@@ -30,6 +30,7 @@ class Screen:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._events = events
         self._steps = steps
+        self._early: list[Text] | None = []
 
     def step(self, message: str) -> None:
         """Say what `up` itself does."""
@@ -40,11 +41,17 @@ class Screen:
         """Show a line of a child: an event, or a message that is loud enough."""
         if "event" in line:
             if self._events:
-                self._console.print(row(str(line["event"]), told(line)))
+                self._event(row(str(line["event"]), told(line)))
         elif line.get("level") in LOUD:
             self._console.print(row(str(line["level"]), f"{name}: {line.get('message', '')}"))
             if "traceback" in line:
                 self._console.print(Text(str(line["traceback"])))
+
+    def _event(self, shown: Text) -> None:
+        if self._early is not None:
+            self._early.append(shown)
+        else:
+            self._console.print(shown)
 
     def banner(self, lines: Mapping[str, str]) -> None:
         """Print where to look, a line each."""
@@ -52,6 +59,12 @@ class Screen:
         for title, value in lines.items():
             self._console.print(Text.assemble((f"  {title:<{width}}  ", "bold"), value))
         self._console.print()
+
+    def begin(self) -> None:
+        """Show the events that came while everything started, and each from here on."""
+        early, self._early = self._early or [], None
+        for shown in early:
+            self._console.print(shown)
 
 
 def row(kind: str, text: str) -> Text:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import signal
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from edgebake.beginning import Beginning, begin, make_current
 from edgebake.child import Child
 from edgebake.console import Screen
 from edgebake.errors import ChildFailed
-from edgebake.folder import DataFolder
+from edgebake.folder import DEMO_DIR, DataFolder
 from edgebake.listeners import url_of
 from edgebake.lock import FileLock
 from edgebake.secret import Secret, SecretUrl
@@ -125,6 +126,7 @@ class Up:
             print(json.dumps(self._found), flush=True)
         else:
             self._screen.banner(self._banner(beginning))
+        self._screen.begin()
 
     def _describe(self, beginning: Beginning) -> dict[str, object]:
         urls = {name: url_of(opened) for name, opened in plan.public(self._sockets).items()}
@@ -150,14 +152,16 @@ class Up:
 
     def _banner(self, beginning: Beginning) -> Mapping[str, str]:
         edge, user = self._settings.public, next(iter(beginning.users), "ada")
-        where = f" --data-dir {self._folder.path}"
+        command = self._wishes.command
+        if self._folder.path not in (DEMO_DIR.absolute(), Settings().data_dir.absolute()):  # clients look there first
+            command += f" --data-dir {shlex.quote(str(self._folder.path))}"
         return {
             "Feeds at the edge": f"{edge}/",
             "One of them": f"{edge}/feed/{user}",
             "Edge profile": f"{self._settings.edge_profile} (EDGEBAKE_EDGE_PROFILE)",
             "Write API": f"{url_of(self._sockets['api'])}/api   token: {self._settings.api_token.reveal()}",
             "Health, metrics": f"{url_of(self._sockets['ops'])}/readyz, /metrics",
-            "Publish": f'{self._wishes.command}{where} publish --author {user} --title "Hello, edge" --wait',
+            "Publish": f'{command} publish --author {user} --title "Hello, edge" --wait',
             "Stop": "Ctrl-C",
         }
 

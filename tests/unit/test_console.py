@@ -16,8 +16,19 @@ def test_a_list_reads_as_its_members() -> None:
 
 def test_markup_in_what_strangers_wrote_stays_text(capsys: pytest.CaptureFixture[str]) -> None:
     screen = Screen(events=True, steps=True)
+    screen.begin()
     screen.tell("relay", {"event": "publish", "subject": "post [bold]p-1[/bold] [/nope]"})
     assert "post [bold]p-1[/bold] [/nope]" in capsys.readouterr().err
+
+
+def test_what_happens_before_the_banner_is_shown_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(events=True, steps=True)
+    screen.tell("relay", {"event": "publish", "subject": "site"})
+    assert capsys.readouterr().err == ""
+    screen.banner({"Stop": "Ctrl-C"})
+    screen.begin()
+    shown = capsys.readouterr().err
+    assert shown.index("Ctrl-C") < shown.index("site")
 
 
 def test_quiet_messages_of_children_are_not_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,158 @@
+"""The loop: a browser reads at the edge, something changes, the next read is fresh, and nothing else was touched."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import httpx
+import pytest
+from redis import Redis
+
+from tests.e2e.running import Running, until
+
+if TYPE_CHECKING:
+    from types_boto3_cloudfront import CloudFrontClient
+
+PAGE, MAX_PAGES = 25, 40
+FORMATS = ("", "/feed.json", "/feed.atom")
+
+
+def invalidations(running: Running) -> list[dict[str, Any]]:
+    """Return what CloudFront's API at the local edge has been asked for, oldest first."""
+    client: CloudFrontClient = boto3.client(
+        "cloudfront",
+        endpoint_url=running.found["edge_api"],
+        region_name="us-east-1",
+        aws_access_key_id="made",
+        aws_secret_access_key="up",
+    )
+    pages = client.get_paginator("list_invalidations").paginate(DistributionId="LOCALEDGE")
+    names = [row["Id"] for page in pages for row in page["InvalidationList"].get("Items", [])]
+    found = [client.get_invalidation(DistributionId="LOCALEDGE", Id=name)["Invalidation"] for name in names]
+    return [dict(invalidation["InvalidationBatch"]) for invalidation in reversed(found)]
+
+
+def cache_of(running: Running, path: str) -> str:
+    """Read a path at the edge and return how the edge came by it."""
+    return running.read(path).headers["x-cache"].partition(" ")[0]
+
+
+def make_users(running: Running, users: list[str], follows: list[str]) -> None:
+    """Create users who all follow the same authors, and wait until that is live."""
+    commands: list[dict[str, str]] = [{"kind": "put_user", "user": user, "name": user.title()} for user in users]
+    commands += [{"kind": "follow", "user": user, "author": author} for user in users for author in follows]
+    changes: list[str] = []
+    for at in range(0, len(commands), 1000):
+        answer = running.api.post("/api/changes", json={"commands": commands[at : at + 1000]})
+        assert answer.status_code == 202, answer.text
+        changes += [result["change"] for result in answer.json()["results"] if result["change"]]
+    running.until_live(*changes)
+
+
+def bakes(running: Running) -> float:
+    """Return how many artifacts the baker has baked."""
+    lines = running.ops.get("/metrics").text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("edgebake_bakes_total"))
+
+
+def walk(running: Running, path: str) -> Iterator[str]:
+    """Yield the ids of all posts of a JSON feed, page after page."""
+    url: str | None = path
+    while url:
+        feed = running.read(httpx.URL(url).raw_path.decode()).json()
+        yield from (item["id"] for item in feed["items"])
+        url = feed.get("next_url")
+
+
+async def test_two_hundred_first_reads_are_one_bake(demo: Running) -> None:
+    make_users(demo, ["crowd"], demo.found["users"][:1])
+    before = bakes(demo)
+    limits = httpx.Limits(max_connections=200)
+    async with httpx.AsyncClient(base_url=demo.found["edge"], limits=limits, timeout=30) as client:
+        answers = await asyncio.gather(*(client.get("/feed/crowd") for _ in range(200)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert [answer.headers["x-cache"].partition(" ")[0] for answer in answers].count("Miss") == 1
+    assert bakes(demo) - before == 1
+
+
+def test_a_post_is_fresh_in_all_formats_once_live_and_a_stranger_still_hits(demo: Running) -> None:
+    make_users(demo, ["scribe"], [])
+    make_users(demo, ["fan"], ["scribe"])
+    make_users(demo, ["stranger"], demo.found["users"][:1])
+    for user in ("fan", "stranger"):
+        for ending in FORMATS:
+            demo.read(f"/feed/{user}{ending}")
+    demo.until_live(demo.publish("scribe", "Straight from the press"))
+    assert ["Straight from the press" in demo.read(f"/feed/fan{ending}").text for ending in FORMATS] == [True] * 3
+    assert [cache_of(demo, f"/feed/stranger{ending}") for ending in FORMATS] == ["Hit"] * 3
+
+
+def test_a_row_changed_behind_our_back_is_fresh_after_a_message_on_the_channel(demo: Running) -> None:
+    make_users(demo, ["columnist"], [])
+    demo.until_live(demo.publish("columnist", "As it was"))
+    for ending in FORMATS:
+        assert "As it was" in demo.read(f"/feed/columnist{ending}").text
+    with sqlite3.connect(demo.found["database"].partition("///")[2], timeout=30) as database:
+        database.execute("UPDATE posts SET title = 'As it is' WHERE title = 'As it was'")
+    database.close()
+    message = json.dumps({"scope": "user", "user": "columnist", "id": "deploy-42"})
+    with Redis.from_url(demo.found["redis"]) as redis:
+        redis.publish("edgebake:invalidate", message)
+        until(lambda: demo.api.get("/api/changes/deploy-42").status_code == 200, "the message became a change")
+        demo.until_live("deploy-42")
+        assert ["As it is" in demo.read(f"/feed/columnist{ending}").text for ending in FORMATS] == [True] * 3
+        redis.publish("edgebake:invalidate", message)
+        redis.publish("edgebake:invalidate", "{this is no JSON")
+        redis.publish("edgebake:invalidate", json.dumps({"scope": "user", "user": "columnist", "id": "deploy-43"}))
+    until(lambda: demo.api.get("/api/changes/deploy-43").status_code == 200, "what is malformed harms nothing")
+
+
+def test_an_edit_of_a_post_in_many_feeds_is_one_item_in_one_call(demo: Running) -> None:
+    readers = [f"reader-{number}" for number in range(500)]
+    make_users(demo, ["novelist"], [])
+    make_users(demo, readers, ["novelist"])
+    post = demo.api.post("/api/posts", json={"author": "novelist", "title": "Chapter one"}).json()
+    demo.until_live(post["change"])
+    assert all("Chapter one" in demo.read(f"/feed/{reader}").text for reader in readers)
+    before = len(invalidations(demo))
+    demo.until_live(demo.write("PATCH", f"/api/posts/{post['id']}", {"title": "Chapter 1"}))
+    assert [batch["Paths"]["Items"] for batch in invalidations(demo)[before:]] == [[f"#p-{post['id']}"]]
+    assert all("Chapter 1" in demo.read(f"/feed/{reader}").text for reader in readers)
+
+
+def test_an_unknown_users_feed_is_there_once_they_are_created(demo: Running) -> None:
+    assert demo.edge.get("/feed/latecomer").status_code == 404
+    make_users(demo, ["latecomer"], [])
+    assert demo.read("/feed/latecomer").status_code == 200
+
+
+def test_the_same_user_invalidated_again_is_a_second_invalidation(demo: Running) -> None:
+    make_users(demo, ["again"], [])
+    before = len(invalidations(demo))
+    for _ in range(2):
+        demo.read("/feed/again")
+        demo.until_live(demo.write("POST", "/api/invalidations", {"scope": "user", "user": "again"}))
+    first, second = (batch for batch in invalidations(demo)[before:] if "#u-again" in batch["Paths"]["Items"])
+    assert first["Paths"]["Items"] == second["Paths"]["Items"]
+    assert first["CallerReference"] != second["CallerReference"]
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_following_next_url_gives_every_post_once(demo: Running, at: int) -> None:
+    user = demo.found["users"][at]
+    found = list(walk(demo, f"/feed/{user}/feed.json"))
+    assert len(found) == len(set(found))
+    path = Path(demo.found["database"].partition("///")[2])
+    with sqlite3.connect(path, timeout=30) as database:
+        wanted = database.execute(
+            "SELECT count(*) FROM posts WHERE state = 'published'"
+            " AND (author = ?1 OR author IN (SELECT author FROM follows WHERE user = ?1))",
+            [user],
+        ).fetchone()[0]
+    database.close()
+    assert len(found) == min(wanted, MAX_PAGES * PAGE)
