@@ -45,7 +45,11 @@ async def opened_redis(settings: Settings) -> AsyncIterator["Redis"]:
     if not url:
         raise CommandError("EDGEBAKE_REDIS_URL is not set: set it, or use `edgebake up`, which embeds a Valkey.")
     pool = BlockingConnectionPool.from_url(
-        url.reveal(), max_connections=CONNECTIONS, timeout=REDIS_TIMEOUT_S, socket_timeout=REDIS_TIMEOUT_S
+        url.reveal(),
+        max_connections=CONNECTIONS,
+        timeout=REDIS_TIMEOUT_S,
+        socket_timeout=REDIS_TIMEOUT_S,
+        protocol=2,  # redis-py 8 would speak RESP3, in which the same reply (ZRANGE WITHSCORES) has another shape
     )
     redis = Redis.from_pool(pool)
     try:
