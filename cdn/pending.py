@@ -100,6 +100,11 @@ class PendingSet:
         (rows,) = await scripts.execute(self._redis, [("HGETALL", self._batches)])
         return [_minted(batch.decode(), row) for batch, row in rows.items()]
 
+    async def ids(self) -> set[str]:
+        """Return the ids of the batches that are not complete."""
+        (found,) = await scripts.execute(self._redis, [("HKEYS", self._batches)])
+        return {batch.decode() for batch in found}
+
     async def _store(self, minted: Minted) -> None:
         row = orjson.dumps([minted.batch.tags, minted.shards, minted.invalidation])
         await self._redis.hset(self._batches, minted.batch.id, row)

@@ -28,12 +28,21 @@ IDLE_S = 0.25
 """How long the loop sleeps where nobody wakes it: what other processes recorded is found after this at the latest."""
 
 WAITING = 2000
-FIRST_RETRY_S = 0.5
-LONGEST_RETRY_S = 60.0
-DENIED_RETRY_S = 30.0
 
 log = logging.getLogger(__name__)
 events = logging.getLogger("edgebake.events")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds until what the edge refused is sent again: at first, at the longest, and where only a person helps."""
+
+    first_s: float = 0.5
+    longest_s: float = 60.0
+    denied_s: float = 30.0
+
+
+PATIENCE = Patience()
 
 
 @dataclass(slots=True)
@@ -53,45 +62,52 @@ class Drain:
     """The drain loop of one edge. ``others`` are the names of the further edges that a change has to reach."""
 
     def __init__(
-        self, redis: Redis, edge: Edge, board: Board, budget: CallBudget, *, poll_s: float, others: Sequence[str] = ()
+        self,
+        redis: Redis,
+        edge: Edge,
+        board: Board,
+        budget: CallBudget,
+        *,
+        poll_s: float,
+        patience: Patience = PATIENCE,
+        others: Sequence[str] = (),
     ) -> None:
         self._edge = edge
         self._board = board
         self._budget = budget
         self._poll_s = poll_s
+        self._patience = patience
         self._pending = PendingSet(redis, edge.name)
         self._others = [PendingSet(redis, other) for other in others]
         self._lease = redis.lock(keys.lease(edge.name), timeout=LEASE_S, thread_local=False)
         self._open: dict[str, Attempt] = {}
         self._limits = Limits(edge.max_items)
         self._ours = False
-        self._look_again = 0.0
         self.woken = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Drain until ``stop`` is set."""
         while not stop.is_set():
             self.woken.clear()
-            wait = await self.step() if await self._hold() else IDLE_S
+            wait = await self.step() if await self.hold() else IDLE_S
             with contextlib.suppress(TimeoutError):
                 if wait > 0:
                     await asyncio.wait_for(self.woken.wait(), wait)
         await let_go(self._lease)
 
-    async def _hold(self) -> bool:
-        ours, now = await hold(self._lease), asyncio.get_running_loop().time()
+    async def hold(self) -> bool:
+        """Take or renew the lease; tell whether it is ours. If so, take up what is stored and not known here.
+
+        A loop that was here before may have stored batches and died, or have stored one after it lost its lease.
+        """
+        ours = await hold(self._lease)
         if ours and not self._ours:
             self._open = {}
-        if ours and (not self._ours or now >= self._look_again):
-            await self._take_up()
-            self._look_again = now + LEASE_S
+        if ours and await self._pending.ids() != self._open.keys():
+            stored = await self._pending.stored()
+            self._open = {m.batch.id: self._open.get(m.batch.id) or Attempt(m) for m in stored}
         self._ours = ours
         return ours
-
-    async def _take_up(self) -> None:
-        """Take up what is stored, as it is stored: batches of a loop that died, or that lost its lease half way."""
-        stored = {minted.batch.id: minted for minted in await self._pending.stored()}
-        self._open = {batch: self._open.get(batch) or Attempt(minted) for batch, minted in stored.items()}
 
     async def step(self) -> float:
         """Do what is due; return how many seconds the loop may sleep."""
@@ -160,9 +176,9 @@ class Drain:
         del self._open[attempt.minted.batch.id]
 
     def _back_off(self, attempt: Attempt, error: InvalidationRefused) -> float:
-        doubled = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (attempt.failed - 1))
+        doubled = min(self._patience.longest_s, self._patience.first_s * 2 ** min(attempt.failed - 1, 20))
         passes = isinstance(error, EdgeBusy | InvalidationUnknown)
-        wait = (doubled if passes else DENIED_RETRY_S) * random.uniform(0.5, 1.0)
+        wait = (doubled if passes else self._patience.denied_s) * random.uniform(0.5, 1.0)
         metrics.REFUSALS.labels(self._edge.name, type(error).__name__).inc()
         level = logging.WARNING if passes else logging.ERROR
         log.log(level, "%s Batch %s is sent again in %.1f s.", error, attempt.minted.batch.id, wait)

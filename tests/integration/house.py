@@ -26,10 +26,11 @@ from feeds.relay import Relay
 from feeds.stream import Group
 from feeds.timeline import Timelines
 from feeds.truth import Truth
-from invalidator.drain import Drain
+from invalidator.drain import Drain, Patience
 from invalidator.recorder import Recorder
 
 MINUTE_MS = 60_000
+AT_ONCE = Patience(0.0, 0.0, 0.0)
 EDGE = "main"
 
 
@@ -144,10 +145,10 @@ class House:
         self._changes = Group(self.redis, keys.CHANGES, "fanout", "worker")
         self._affected = Group(self.redis, keys.AFFECTED, "invalidator", "recorder")
 
-    def drain_of(self, edge: FakeEdge, *others: str) -> Drain:
+    def drain_of(self, edge: FakeEdge, *others: str, patience: Patience = AT_ONCE) -> Drain:
         """Return a new drain loop, as a process that starts has one."""
         budget = CallBudget(self.redis, f"account-of-{edge.name}", 0)
-        return Drain(self.redis, edge, self.board, budget, poll_s=0.0, others=others)
+        return Drain(self.redis, edge, self.board, budget, poll_s=0.0, patience=patience, others=others)
 
     async def apply(self, *commands: Command) -> list[Outcome]:
         """Apply commands to the system of record."""
