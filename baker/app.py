@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from redis.exceptions import RedisError
 
@@ -27,6 +28,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 RETRY_S = 1
+
+_OF_THE_BODY = (b"content-type", b"content-length", b"content-encoding")
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +66,9 @@ class Feeds:
         if scope["type"] != "http":
             await _lifespan(receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
-            await _plain(send, 405, b"This port answers GET and HEAD.\n", [(b"allow", b"GET, HEAD")])
-        elif (target := parse(scope["raw_path"].decode("latin-1"))) is None:
-            await self._impossible(send)
+            await self._not_allowed(send)
+        elif (target := parse(_raw_path(scope))) is None:
+            await self._impossible(scope, send)
         else:
             await self._answer(target, scope, send)
 
@@ -75,7 +78,7 @@ class Feeds:
         except (RedisError, RecordUnavailable, OSError) as error:
             log.error("Could not bake %s: %r. Answered 503.", target.page, error)
             metrics.ANSWERS.labels("503", "none").inc()
-            await self._unavailable(target, send)
+            await self._unavailable(target, scope, send)
             return
         encoding, validators = _conditions(scope)
         encoded = answer.artifact.encoded(encoding, self._tag_header, self._extra[target.format])
@@ -83,28 +86,41 @@ class Feeds:
         if status == 200 and validators and _matches(validators, encoded.etag):
             status = 304
         metrics.ANSWERS.labels(str(status), answer.source).inc()
-        await _send(send, status, _headers(answer, encoded), b"" if _bodiless(scope, status) else encoded.body)
+        await _send(scope, send, status, _headers(answer, encoded), encoded.body)
 
-    async def _impossible(self, send: Send) -> None:
-        """Answer for a path that no artifact can ever have: kept a minute, with no entry in the ledger."""
-        body = join(self._renderer.missing(404, "html", "en", "Edgebake"))
+    async def _not_allowed(self, send: Send) -> None:
+        body = b"This port answers GET and HEAD.\n"
+        metrics.ANSWERS.labels("405", "none").inc()
         headers = [
-            (b"content-type", missing_content_type("html").encode()),
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", b"%d" % len(body)),
+            (b"allow", b"GET, HEAD"),
+        ]
+        await send({"type": "http.response.start", "status": 405, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _impossible(self, scope: Scope, send: Send) -> None:
+        """Answer for a path that no artifact can ever have: kept a minute, with no entry in the ledger."""
+        headers = [
             (b"cache-control", b"s-maxage=%d" % IMPOSSIBLE_S),
             (self._tag_header, tags.GLOBAL.encode()),
-            *self._extra["html"],
         ]
         metrics.ANSWERS.labels("404", "none").inc()
-        await _plain(send, 404, body, headers)
+        await self._message(scope, send, 404, "html", headers)
 
-    async def _unavailable(self, target: Target, send: Send) -> None:
-        body = join(self._renderer.missing(503, target.format, "en", "Edgebake"))
-        headers = [
-            (b"content-type", missing_content_type(target.format).encode()),
-            (b"cache-control", b"no-store"),
-            (b"retry-after", b"%d" % RETRY_S),
+    async def _unavailable(self, target: Target, scope: Scope, send: Send) -> None:
+        headers = [(b"cache-control", b"no-store"), (b"retry-after", b"%d" % RETRY_S)]
+        await self._message(scope, send, 503, target.format, headers)
+
+    async def _message(self, scope: Scope, send: Send, status: int, format: Format, headers: list[Header]) -> None:
+        """Send what is no artifact: it was not baked, so there is no site to name."""
+        body = join(self._renderer.missing(status, format, "en", "Edgebake"))
+        own = [
+            (b"content-type", missing_content_type(format).encode()),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-content-type-options", b"nosniff"),
         ]
-        await _plain(send, 503, body, headers)
+        await _send(scope, send, status, [*own, *headers, *self._extra[format]], body)
 
 
 def _headers(answer: Answer, encoded: Encoded) -> list[Header]:
@@ -123,14 +139,13 @@ def _headers(answer: Answer, encoded: Encoded) -> list[Header]:
 
 def _conditions(scope: Scope) -> tuple[Encoding, bytes]:
     """Return the encoding that a request accepts, and its ``If-None-Match``."""
-    encoding: Encoding = ""
-    validators = b""
-    for name, value in scope["headers"]:
+    accepted = validators = b""
+    for name, value in scope["headers"]:  # either may come in several lines, which are one list (RFC 9110 §5.3)
         if name == b"accept-encoding":
-            encoding = "gzip" if accepts_gzip(value) else ""
+            accepted += b"," + value
         elif name == b"if-none-match":
             validators += b"," + value
-    return encoding, validators
+    return "gzip" if accepts_gzip(accepted) else "", validators
 
 
 def accepts_gzip(value: bytes) -> bool:
@@ -152,19 +167,17 @@ def _matches(validators: bytes, etag: bytes) -> bool:
     return etag in listed or b"*" in listed
 
 
-def _bodiless(scope: Scope, status: int) -> bool:
-    return status == 304 or scope["method"] == "HEAD"
+def _raw_path(scope: Scope) -> str:
+    """Return the path as it was spelt. A server need not tell (ASGI): what it tells instead is spelt in the one way."""
+    raw: bytes | None = scope.get("raw_path")
+    return quote(scope["path"]) if raw is None else raw.decode("latin-1")
 
 
-async def _plain(send: Send, status: int, body: bytes, headers: list[Header]) -> None:
-    await _send(send, status, [*headers, (b"content-length", b"%d" % len(body))], body)
-
-
-async def _send(send: Send, status: int, headers: list[Header], body: bytes) -> None:
-    if status == 304:
-        headers = [header for header in headers if header[0] not in (b"content-length", b"content-type")]
+async def _send(scope: Scope, send: Send, status: int, headers: list[Header], body: bytes) -> None:
+    if status == 304:  # what describes the body goes with the body (RFC 9110 §15.4.5)
+        headers = [header for header in headers if header[0] not in _OF_THE_BODY]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": b"" if status == 304 or scope["method"] == "HEAD" else body})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

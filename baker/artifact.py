@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from baker.freshness import Freshness
 from baker.paths import Target
 from baker.splice import Part, etag, join, join_gzip
+from cdn import tags
 
 Encoding = Literal["", "gzip"]
 Header = tuple[bytes, bytes]
@@ -39,7 +40,7 @@ class Artifact:
     _encoded: dict[Encoding, Encoded] = field(default_factory=dict)
 
     def encoded(self, encoding: Encoding, tag_header: bytes, extra: Sequence[Header]) -> Encoded:
-        """Return the artifact in an encoding; made once."""
+        """Return the artifact in an encoding; made once. Raises TooManyTags."""
         if encoding not in self._encoded:
             self._encoded[encoding] = self._encode(encoding, tag_header, extra)
         return self._encoded[encoding]
@@ -50,7 +51,7 @@ class Artifact:
         return 4000 + sum([len(part.plain) + len(part.deflated) for part in self.parts])
 
     def _encode(self, encoding: Encoding, tag_header: bytes, extra: Sequence[Header]) -> Encoded:
-        listed = ",".join(self.tags)
+        listed = tags.header(self.tags)
         body = join_gzip(self.parts) if encoding else join(self.parts)
         validator = etag(self.parts, listed, encoding).encode()
         headers: list[Header] = [

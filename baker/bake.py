@@ -45,6 +45,7 @@ class Bakery:
         timelines: Timelines,
         renderer: Renderer,
         *,
+        fragments: Fragments,
         shelf: Shelf,
         freshness: Freshness,
         limits: Limits,
@@ -54,8 +55,8 @@ class Bakery:
         self._renderer = renderer
         self._freshness = freshness
         self._limits = limits
-        self._fragments = Fragments(renderer)
-        self._selector = Selector(reads, truth, timelines, self._fragments, shelf, own_posts=limits.own_posts)
+        self._fragments = fragments
+        self._selector = Selector(reads, truth, timelines, fragments, shelf, own_posts=limits.own_posts)
         self._sites: dict[bytes, Site] = {}
 
     async def bake(self, target: Target) -> Artifact:
@@ -83,8 +84,8 @@ class Bakery:
             depth = await self._selector.depth(viewer, timeline, place, most)
             if depth >= most:
                 return self._missing(target, first, site, 404)
-        selected = await self._selector.select(viewer, target.format, timeline, place, first.generation)
-        older = selected.older and depth + viewer.size < most
+        selected = await self._selector.select(viewer, target.format, timeline, place)
+        older = selected.next is not None and depth + selected.passed < most
         return self._compose(target, first, site, user, selected, older=older)
 
     def _compose(
@@ -107,7 +108,7 @@ class Bakery:
         )
         parts = self._renderer.page(target.format, page, [row.part for row in rows])
         shown = [row.tag for row in rows]
-        watched = [selected.watched] if selected.watched else []
+        watched = [selected.next.tag] if selected.next else []
         carried = _own_tags(target, *shown, *watched, *_place_tags(target))
         return Artifact(
             target=target,

@@ -6,7 +6,7 @@ leaves marked late: it lives for a second, and nothing is made pending for it.
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Literal
 
@@ -35,6 +35,14 @@ class Answer:
     fence_s: float = 0.0
 
 
+@dataclass(eq=False, slots=True)
+class _Flight:
+    """A bake under way. Once it is ``leaving``, its verdict may be older than whoever asks then."""
+
+    task: asyncio.Task[Answer] = field(init=False)
+    leaving: bool = False
+
+
 class Door:
     """One bake for each target, however many ask; nothing leaves but through the fence."""
 
@@ -42,33 +50,55 @@ class Door:
         self._bakery = bakery
         self._memory = memory
         self._fence: Tick[Leaving, int | None] = Tick(fence.passes)
-        self._flights: dict[Target, asyncio.Task[Answer]] = {}
+        self._flights: dict[Target, _Flight] = {}
 
     async def answer(self, target: Target) -> Answer:
-        """Return what leaves for a target. Raises what a bake raises."""
-        if (flight := self._flights.get(target)) is None:
-            if (kept := self._memory.get(target)) is not None:
-                started = perf_counter()
-                if (count := await self._pass(kept)) is not None:
-                    return Answer(kept, "memory", count, fence_s=perf_counter() - started)
-                self._memory.forget(target)
-            flight = self._flights.get(target) or self._start(target)
-        return await asyncio.shield(flight)
+        """Return what leaves for a target. Raises what a bake raises.
 
-    def _start(self, target: Target) -> asyncio.Task[Answer]:
-        flight = asyncio.create_task(self._bake(target))
-        self._flights[target] = flight
-        flight.add_done_callback(lambda _: self._flights.pop(target, None))
+        Who comes while a bake is on its way out waits for it, and then takes it through the fence again.
+        """
+        while True:
+            if (flight := self._flights.get(target)) is None:
+                if (kept := self._memory.get(target)) is not None:
+                    if (answer := await self._again(kept)) is not None:
+                        return answer
+                    continue  # somebody may have begun to bake it meanwhile, or be done
+                flight = self._start(target)
+            in_time = not flight.leaving
+            answer = await asyncio.shield(flight.task)
+            if in_time:
+                return answer
+
+    async def _again(self, kept: Artifact) -> Answer | None:
+        """Take what memory keeps through the fence; forget it where it does not pass."""
+        started = perf_counter()
+        if (count := await self._pass(kept)) is not None:
+            return Answer(kept, "memory", count, fence_s=perf_counter() - started)
+        metrics.NOT_PASSED.inc()
+        self._memory.forget(kept)
+        return None
+
+    def _start(self, target: Target) -> _Flight:
+        flight = self._flights[target] = _Flight()
+        flight.task = asyncio.create_task(self._bake(target, flight))
+        flight.task.add_done_callback(lambda task: self._land(target, task))
         return flight
 
-    async def _bake(self, target: Target) -> Answer:
+    def _land(self, target: Target, task: asyncio.Task[Answer]) -> None:
+        del self._flights[target]
+        if not task.cancelled():
+            task.exception()  # seen, also where everybody who waited has gone
+
+    async def _bake(self, target: Target, flight: _Flight) -> Answer:
         for _ in range(BAKES):
+            flight.leaving = False
             started = perf_counter()
             artifact = await self._bakery.bake(target)
             baked = perf_counter()
             _count(target, artifact, baked - started)
             if artifact.foreign:
                 break
+            flight.leaving = True
             if (count := await self._pass(artifact)) is not None:
                 self._memory.put(artifact)
                 return Answer(artifact, "bake", count, baked - started, perf_counter() - baked)

@@ -2,7 +2,7 @@
 
 from baker.card import Card, Format
 from baker.render import Renderer
-from baker.shelf import Row
+from baker.shelf import MOST_BYTES, Row
 from cdn import tags
 from feeds.copies import body_of, read_post, read_user
 from feeds.model import Post, User
@@ -11,21 +11,29 @@ Key = tuple[Format, str, bool, bytes, bytes]
 
 
 class Fragments:
-    """The fragments of a process: forgotten all at once when there are too many."""
+    """The fragments of a process: forgotten all at once when they would take more than ``most_bytes``."""
 
-    def __init__(self, renderer: Renderer, most: int = 50_000) -> None:
+    def __init__(self, renderer: Renderer, most_bytes: int = MOST_BYTES) -> None:
         self._renderer = renderer
-        self._most = most
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._kept: dict[Key, Row] = {}
+
+    def language(self, format: Format, language: str) -> str:
+        """Return the language that fragments are in for one that a user wishes: there are as many as translations."""
+        return self._renderer.fragment_language(format, language)
 
     def get(self, format: Format, language: str, post: bytes, author: bytes, *, full: bool = False) -> Row:
         """Return the post of these copies (``<header> <JSON>``), rendering it where it is not kept."""
+        language = self.language(format, language)
         key = (format, language, full, post[: post.index(b" ")], author[: author.index(b" ")])
         if (found := self._kept.get(key)) is None:
             found = self._render(format, language, post, author, full=full)
-            if len(self._kept) >= self._most:
+            if self._bytes + found.size > self._most_bytes:
                 self._kept.clear()
+                self._bytes = 0
             self._kept[key] = found
+            self._bytes += found.size
         return found
 
     def _render(self, format: Format, language: str, post: bytes, author: bytes, *, full: bool) -> Row:

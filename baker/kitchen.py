@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from baker.app import Feeds, Headers
 from baker.bake import Bakery, Limits
 from baker.door import Door
+from baker.fragments import Fragments
 from baker.freshness import Freshness
 from baker.memory import Memory
 from baker.reads import Reads
@@ -21,7 +22,10 @@ from feeds.truth import Truth
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a deployment sets of the baker. ``public_url`` begins every absolute URL; memory is in bytes."""
+    """What a deployment sets of the baker. ``public_url`` begins every absolute URL.
+
+    ``memory_bytes`` is for artifacts, and as much again for the posts in them, which are kept ready to be joined.
+    """
 
     templates: Path
     public_url: str
@@ -37,13 +41,14 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
     """Return the application of the feeds port, and its renderer (which knows the version of the templates)."""
     renderer = Renderer(config.templates, public_url=config.public_url, image_hosts=config.image_hosts)
     timelines = Timelines(redis, record, cap=config.timeline_cap, own_posts=config.limits.own_posts)
-    shelf = Shelf()
+    shelf = Shelf(config.memory_bytes)
     fence = Fence(redis, shelf)
     bakery = Bakery(
         Reads(redis, fence),
         Truth(redis, record),
         timelines,
         renderer,
+        fragments=Fragments(renderer, config.memory_bytes),
         shelf=shelf,
         freshness=config.freshness,
         limits=config.limits,

@@ -26,7 +26,7 @@ class Memory:
 
     def put(self, artifact: Artifact) -> None:
         """Keep an artifact in place of the one before it."""
-        self.forget(artifact.target)
+        self._drop(artifact.target)
         size = artifact.size
         self._kept[artifact.target] = (artifact, size)
         self._bytes += size
@@ -34,7 +34,11 @@ class Memory:
             _, (_, dropped) = self._kept.popitem(last=False)
             self._bytes -= dropped
 
-    def forget(self, target: Target) -> None:
-        """Drop what is kept for a target."""
+    def forget(self, artifact: Artifact) -> None:
+        """Drop an artifact, unless another took its place meanwhile."""
+        if self.get(artifact.target) is artifact:
+            self._drop(artifact.target)
+
+    def _drop(self, target: Target) -> None:
         if found := self._kept.pop(target, None):
             self._bytes -= found[1]

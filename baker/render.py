@@ -72,6 +72,10 @@ class Renderer:
             case _:
                 assert_never(format)
 
+    def fragment_language(self, format: Format, language: str) -> str:
+        """Return the language that a fragment is in where a user wishes for ``language``; "" for any."""
+        return self._html.locales[language].language if format == "html" else ""
+
     def page(self, format: Format, page: Page, fragments: Sequence[Part]) -> list[Part]:
         """Return an artifact's parts: what comes before the fragments, they, and what comes after."""
         match format:

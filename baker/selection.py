@@ -14,6 +14,7 @@ from baker.metrics import READ_THROUGH
 from baker.reads import First, Reads
 from baker.shelf import Row, Shelf
 from feeds import copies, keys
+from feeds.ids import shard_of
 from feeds.model import Candidate, OrderKey
 from feeds.timeline import Timeline, Timelines, parse
 from feeds.truth import Truth
@@ -43,11 +44,14 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The rows of a page. ``older``: there is more below; ``watched`` is the tag of the one post that shows it."""
+    """The rows of a page, and the ``next`` one, which shows that there is an older page; its tag is watched for that.
+
+    ``passed`` counts the candidates from the page's place down to its last row, shown or not.
+    """
 
     rows: Sequence[Row]
-    older: bool
-    watched: str | None
+    next: Row | None
+    passed: int
 
 
 class _Moved(Exception):  # no error: the page is selected again
@@ -85,14 +89,12 @@ class Selector:
             above = await self._older(viewer, None, most)
         return sum(1 for candidate in above if candidate.key >= place and viewer.admits(candidate.author))
 
-    async def select(
-        self, viewer: Viewer, format: Format, timeline: Timeline, place: OrderKey | None, generation: bytes
-    ) -> Selected:
+    async def select(self, viewer: Viewer, format: Format, timeline: Timeline, place: OrderKey | None) -> Selected:
         """Return the rows below a place (None: from the top)."""
         try:
-            return await self._select(viewer, format, timeline, place, generation, trusting=True)
+            return await self._select(viewer, format, timeline, place, trusting=True)
         except _Moved:
-            return await self._select(viewer, format, Timeline((), inf), place, generation, trusting=False)
+            return await self._select(viewer, format, Timeline((), inf), place, trusting=False)
 
     async def _select(
         self,
@@ -100,40 +102,42 @@ class Selector:
         format: Format,
         timeline: Timeline,
         place: OrderKey | None,
-        generation: bytes,
         *,
         trusting: bool,
     ) -> Selected:
         rows: list[Row] = []
-        need = viewer.size + 1
+        need, passed, seen = viewer.size + 1, 0, 0
         async for chunk in self._candidates(viewer, timeline, place):
             admitted = [candidate for candidate in chunk if viewer.admits(candidate.author)]
             start = 0
             while start < len(admitted):
                 window = admitted[start : start + need - len(rows) + SPARE]
                 start += len(window)
-                found = await self._rows(viewer, format, window, generation, trusting=trusting)
-                for index, candidate in enumerate(window):
-                    if (row := _shown(viewer, candidate, found[candidate.post], trusting=trusting)) is not None:
-                        rows.append(row)
-                    if len(rows) == need:
-                        last = start == len(admitted) and index == len(window) - 1
-                        return Selected(rows[:-1], older=True, watched=rows[-1].tag if last else None)
-        return Selected(rows, older=False, watched=None)
+                found = await self._rows(viewer, format, window, trusting=trusting)
+                for candidate in window:
+                    seen += 1
+                    if (row := _shown(viewer, candidate, found[candidate.post], trusting=trusting)) is None:
+                        continue
+                    if len(rows) == viewer.size:
+                        return Selected(rows, row, passed)
+                    rows.append(row)
+                    passed = seen
+        return Selected(rows, None, passed)
 
     async def _rows(
-        self, viewer: Viewer, format: Format, window: Sequence[Candidate], generation: bytes, *, trusting: bool
+        self, viewer: Viewer, format: Format, window: Sequence[Candidate], *, trusting: bool
     ) -> Mapping[str, Row | None]:
         """Return the rows of candidates, by post: from the shelf, else from their copies; None where not shown."""
-        view = self._shelf.view(format, viewer.language)
+        language = self._fragments.language(format, viewer.language)
+        view = self._shelf.view(format, language)
         missing = [candidate for candidate in window if candidate.post not in view] if trusting else window
         if not missing:
             return view
         kept = {candidate.post: view[candidate.post] for candidate in window if candidate.post in view}
         issue = self._shelf.issue()
-        values = await self._copies(missing, generation, trusting=trusting)
+        values = await self._copies(viewer, missing, trusting=trusting)
         read = [(c.post, c.author, self._row(viewer, format, c, values)) for c in missing]
-        self._shelf.put(issue, format, viewer.language, read)
+        self._shelf.put(issue, format, language, read)
         return {**kept, **{post: row for post, _, row in read}}
 
     def _row(
@@ -165,12 +169,18 @@ class Selector:
         return await record.candidates(viewer.user, before=before, limit=limit, own=self._own_posts)
 
     async def _copies(
-        self, window: Sequence[Candidate], generation: bytes, *, trusting: bool
+        self, viewer: Viewer, window: Sequence[Candidate], *, trusting: bool
     ) -> Mapping[str, bytes | None]:
-        """Return the copies of these posts and their authors, by key, read through where Redis has none."""
+        """Return the copies of these posts and their authors, by key, read through where Redis has none.
+
+        The generation is read again with them: they go to the shelf, where nothing may be that was dropped before
+        its reading began.
+        """
         posts = {keys.post(candidate.post): candidate.post for candidate in window}
         authors = {keys.user(candidate.author): candidate.author for candidate in window}
-        values = await self._reads.copies.ask([*posts, *authors])
+        current = keys.generation(shard_of(viewer.user))
+        values = await self._reads.copies.ask([current, *posts, *authors])
+        generation = values[current] or b"0"
         missing = [post for key, post in posts.items() if not trusting or not copies.counts(values[key], generation)]
         unknown = [author for key, author in authors.items() if not copies.counts(values[key], generation)]
         if not missing and not unknown:

@@ -18,12 +18,17 @@ from baker.card import Format
 from baker.splice import Part
 from cdn import tags
 
-MOST_ROWS = 200_000
+MOST_BYTES = 256_000_000
 MOST_TAGS = 50_000
 """Recorded tags that are remembered for readings under way; beyond, all of those are refused."""
 
+OVERHEAD = 1000
+"""Bytes that a row takes besides its part, roughly: the objects, and the entries that lead to it."""
+
 Issue = int
 """When a reading of copies began, in records that the process has taken."""
+
+View = tuple[Format, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +44,28 @@ class Row:
     tag: str
     author_tag: str
 
+    @property
+    def size(self) -> int:
+        """Bytes that the row takes, roughly."""
+        return OVERHEAD + len(self.part.plain) + len(self.part.deflated)
+
 
 class Shelf:
-    """Rows by format and language; a post that must not be shown is kept as None. Watches the fence."""
+    """Rows by format and language; a post that must not be shown is kept as None. Watches the fence.
 
-    def __init__(self) -> None:
-        self._views: dict[tuple[Format, str], dict[str, Row | None]] = {}
+    It is emptied when it would take more than ``most_bytes``.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES, most_tags: int = MOST_TAGS) -> None:
+        self._most_bytes = most_bytes
+        self._most_tags = most_tags
+        self._views: dict[View, dict[str, Row | None]] = {}
+        self._authors: dict[str, str] = {}
         self._posts: dict[str, set[str]] = defaultdict(set)
         self._records = 0
         self._recorded: dict[str, int] = {}
         self._unsure = 0
-        self._rows = 0
+        self._bytes = 0
 
     def view(self, format: Format, language: str) -> Mapping[str, Row | None]:
         """Return the rows that are kept, by post. It changes as the fence brings records."""
@@ -65,10 +81,11 @@ class Shelf:
         for post, author, row in rows:
             newest = max(self._recorded.get(tag, 0) for tag in (tags.post_tag(post), tags.author_tag(author)))
             if max(newest, self._unsure) <= issue:
+                self._bytes += _size(row) - (_size(view[post]) if post in view else 0)
                 view[post] = row
+                self._authors[post] = author
                 self._posts[author].add(post)
-                self._rows += 1
-        if self._rows > MOST_ROWS:
+        if self._bytes > self._most_bytes:
             self.unsure()
 
     def recorded(self, tag: str) -> None:
@@ -81,10 +98,9 @@ class Shelf:
             return
         self._records += 1
         self._recorded[tag] = self._records
-        for post in (name,) if kind == "p-" else self._posts.pop(name, ()):
-            for view in self._views.values():
-                view.pop(post, None)
-        if len(self._recorded) > MOST_TAGS:
+        for post in (name,) if kind == "p-" else tuple(self._posts.get(name, ())):
+            self._drop(post)
+        if len(self._recorded) > self._most_tags:
             self._recorded.clear()
             self._unsure = self._records
 
@@ -93,7 +109,22 @@ class Shelf:
         self._records += 1
         self._unsure = self._records
         self._recorded.clear()
+        self._authors.clear()
         self._posts.clear()
-        self._rows = 0
+        self._bytes = 0
         for view in self._views.values():
             view.clear()
+
+    def _drop(self, post: str) -> None:
+        if (author := self._authors.pop(post, None)) is None:
+            return
+        self._posts[author].discard(post)
+        if not self._posts[author]:
+            del self._posts[author]
+        for view in self._views.values():
+            if post in view:
+                self._bytes -= _size(view.pop(post))
+
+
+def _size(row: Row | None) -> int:
+    return OVERHEAD if row is None else row.size

@@ -46,15 +46,21 @@ class Tick(Generic[Ask, Answer]):
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, asked: list[tuple[Ask, asyncio.Future[Answer]]]) -> None:
+        waiting = [future for _, future in asked]
         try:
             async with asyncio.timeout(TRIP_S):
                 answers = await self._trip([ask for ask, _ in asked])
+            pairs = list(zip(waiting, answers, strict=True))  # all of them, before anybody has one
         except Exception as error:  # whatever it is, it belongs to those who asked
-            for _, future in asked:
+            for future in waiting:
                 if not future.done():
                     future.set_exception(error)
+        except BaseException:
+            for future in waiting:  # or they would wait for ever
+                future.cancel()
+            raise
         else:
-            for (_, future), answer in zip(asked, answers, strict=True):
+            for future, answer in pairs:
                 if not future.done():
                     future.set_result(answer)
         finally:
