@@ -124,16 +124,8 @@ is_published = posts.c.state == literal_column("'published'")
 is_scheduled = posts.c.state == literal_column("'scheduled'")
 """Spelt as constants: a planner uses a partial index only where it can read the condition in the query."""
 
-Index(
-    "ix_posts_feed",
-    posts.c.author,
-    posts.c.published_ms,
-    posts.c.id,
-    sqlite_where=is_published,
-    postgresql_where=is_published,
-)
+Index("ix_posts_author_newest", posts.c.author, posts.c.state, posts.c.published_ms, posts.c.id)
 Index("ix_posts_due", posts.c.published_ms, sqlite_where=is_scheduled, postgresql_where=is_scheduled)
-Index("ix_posts_author", posts.c.author)
 
 post_tags = Table(
     "post_tags",

@@ -3,9 +3,24 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, tuple_, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Subquery,
+    and_,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from feeds.database import is_postgresql
 from feeds.many import among
 from feeds.model import Candidate, OrderKey
 from feeds.schema import follows, is_published, mutes, post_tags, posts
@@ -42,8 +57,11 @@ async def candidates(
     authors = drawn.subquery()
     muted = exists().where(mutes.c.user == user, mutes.c.kind == "author", mutes.c.value == authors.c.author)
     mutes_tags = exists().where(mutes.c.user == user, mutes.c.kind == "tag")  # asked once, before any post
-    query = _newest(before, limit).join(authors, authors.c.author == posts.c.author).where(~muted)
-    query = query.where(or_(~mutes_tags, ~_has_muted_tag(user)))
+    newest = _newest(before, limit).where(or_(~mutes_tags, ~_has_muted_tag(user)))
+    if is_postgresql(conn):
+        query = _newest_of_each(newest, authors, limit).where(~muted)
+    else:  # which has no LATERAL, and needs none
+        query = newest.join(authors, authors.c.author == posts.c.author).where(~muted)
     return [Candidate(*row) for row in await conn.execute(query)]
 
 
@@ -71,11 +89,19 @@ async def some_users(conn: AsyncConnection, limit: int) -> list[str]:
 def _newest(before: OrderKey | None, limit: int) -> Select[Any]:
     query = select(posts.c.published_ms, posts.c.id, posts.c.author).where(is_published)
     if before is not None:
-        query = query.where(tuple_(posts.c.published_ms, posts.c.id) < tuple_(*before))
+        place = tuple_(literal(before.published_ms, BigInteger), literal(before.post))
+        query = query.where(tuple_(posts.c.published_ms, posts.c.id) < place)
     return query.order_by(posts.c.published_ms.desc(), posts.c.id.desc()).limit(limit)
 
 
+def _newest_of_each(newest: Select[Any], authors: Subquery, limit: int) -> Select[Any]:
+    """Return ``newest`` of each author merged. Of a plain join PostgreSQL at times makes a scan of all posts."""
+    each = newest.where(posts.c.author == authors.c.author).lateral("newest")
+    query = select(each.c.published_ms, each.c.id, each.c.author).select_from(authors.join(each, true()))
+    return query.order_by(each.c.published_ms.desc(), each.c.id.desc()).limit(limit)
+
+
 def _has_muted_tag(user: str) -> ColumnElement[bool]:
-    return exists().where(
-        post_tags.c.post == posts.c.id, mutes.c.user == user, mutes.c.kind == "tag", mutes.c.value == post_tags.c.tag
-    )
+    muted = and_(mutes.c.user == user, mutes.c.kind == "tag", mutes.c.value == post_tags.c.tag)
+    tags = select(literal(1)).select_from(post_tags.join(mutes, muted)).where(post_tags.c.post == posts.c.id)
+    return tags.correlate(posts).exists()

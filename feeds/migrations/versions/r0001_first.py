@@ -86,22 +86,12 @@ def _posts() -> None:
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_posts")),
     )
-    op.create_index("ix_posts_author", "posts", ["author"])
+    op.create_index("ix_posts_author_newest", "posts", ["author", "state", "published_ms", "id"])
     op.create_index(
         "ix_posts_due",
         "posts",
         ["published_ms"],
-        unique=False,
-        sqlite_where=sa.text("state = 'scheduled'"),
-        postgresql_where=sa.text("state = 'scheduled'"),
-    )
-    op.create_index(
-        "ix_posts_feed",
-        "posts",
-        ["author", "published_ms", "id"],
-        unique=False,
-        sqlite_where=sa.text("state = 'published'"),
-        postgresql_where=sa.text("state = 'published'"),
+        **_where("state = 'scheduled'"),
     )
     op.create_table(
         "post_tags",
@@ -152,17 +142,13 @@ def _log() -> None:
         "ix_outbox_live",
         "outbox",
         ["live_ms"],
-        unique=False,
-        sqlite_where=sa.text("live_ms IS NOT NULL"),
-        postgresql_where=sa.text("live_ms IS NOT NULL"),
+        **_where("live_ms IS NOT NULL"),
     )
     op.create_index(
         "ix_outbox_waiting",
         "outbox",
         ["row"],
-        unique=False,
-        sqlite_where=sa.text("relayed_ms IS NULL"),
-        postgresql_where=sa.text("relayed_ms IS NULL"),
+        **_where("relayed_ms IS NULL"),
     )
     op.create_table(
         "idempotency",
