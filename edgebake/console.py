@@ -31,6 +31,8 @@ class Screen:
         self._events = events
         self._steps = steps
         self._early: list[Text] | None = []
+        self.stopping = False
+        """While everything stops, a process that misses another is not worth a line."""
 
     def step(self, message: str) -> None:
         """Say what `up` itself does."""
@@ -42,7 +44,7 @@ class Screen:
         if "event" in line:
             if self._events:
                 self._event(row(str(line["event"]), told(line)))
-        elif line.get("level") in LOUD:
+        elif line.get("level") in LOUD and not (self.stopping and line["level"] == "warning"):
             self._console.print(row(str(line["level"]), f"{name}: {line.get('message', '')}"))
             if "traceback" in line:
                 self._console.print(Text(str(line["traceback"])))

@@ -197,6 +197,7 @@ class Up:
                 await make_current(record, version)
 
     async def _stop_all(self) -> None:
+        self._screen.stopping = True
         for group in plan.STOP_ORDER:
             stopping = [self._children[name] for name in group if name in self._children]
             if stopping:
