@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from feeds.model import PostState
 from feeds.queries import find_posts
 from feeds.schema import is_scheduled, posts
+from feeds.writes import locks
 from feeds.writes.posts import change_between, write_posts
 from feeds.writes.unit import Unit
 
@@ -20,6 +21,7 @@ async def next_due(conn: AsyncConnection) -> int | None:
 
 async def publish_due(unit: Unit, now_ms: int, limit: int) -> int:
     """Publish the posts whose time has come, each under a change of its own; return how many."""
+    await locks.hold(unit.conn, ())  # no import meanwhile
     # Rows that another process is at are its own to publish.
     query = select(posts.c.id).where(is_scheduled, posts.c.published_ms <= now_ms)
     query = query.order_by(posts.c.published_ms).limit(limit).with_for_update(skip_locked=True)

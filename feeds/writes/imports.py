@@ -98,7 +98,7 @@ async def import_follows(unit: Unit, rows: Sequence[Follow]) -> ImportOutcome:
     blocked = await _blocked_pairs(unit, named)
     wanted: dict[tuple[str, str], None] = {}
     for index, row in enumerate(rows):
-        subject = f"follow {row.user} {row.author}"
+        subject = f"follow {row.user} {row.author}" if row.version is not None else ""
         if not chunk.is_newer(subject, row.version):
             continue
         try:

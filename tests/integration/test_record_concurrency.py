@@ -3,18 +3,21 @@
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import insert, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from feeds.command import Command, CreatePost, DeletePost, DeleteUser, EditPost, Follow, PutUser, RenameUser
-from feeds.database import database_url
+from feeds.database import connect, database_url
 from feeds.errors import Gone, RecordUnavailable, Refused
 from feeds.model import PostState
+from feeds.queries import find_users
 from feeds.record import IdempotencyKey, Outcome, Record
+from feeds.schema import users
+from feeds.writes.users import new_user
 from tests.integration.postgresql import Cluster
 from tests.integration.records import Clock, a_post, changes, one, with_users
 
@@ -124,6 +127,29 @@ async def test_a_commit_that_overtook_another_does_not_hide_it(postgresql: Clust
     assert [(row.row, row.id) for row in await record.outbox_take(10)] == [(1, "slow")]
     await engine.dispose()
     await record.close()
+
+
+async def test_of_two_transactions_that_wait_for_each_other_one_is_done_again(postgresql: Cluster) -> None:
+    database = connect(postgresql.create("deadlock", template="ready"), patience=10)
+    held = {"ada": asyncio.Event(), "bob": asyncio.Event()}
+    attempts: list[str] = []
+
+    def rename(first: str, second: str) -> Callable[[AsyncConnection], Awaitable[None]]:
+        async def work(conn: AsyncConnection) -> None:
+            attempts.append(first)
+            await conn.execute(update(users).where(users.c.id == first).values(version=users.c.version + 1))
+            held[first].set()
+            await held[second].wait()
+            await conn.execute(update(users).where(users.c.id == second).values(version=users.c.version + 1))
+
+        return work
+
+    await database.write(lambda conn: conn.execute(insert(users), [new_user(user, user, "") for user in held]))
+    await asyncio.gather(database.write(rename("ada", "bob")), database.write(rename("bob", "ada")))
+    assert len(attempts) == 3
+    async with database.read() as conn:
+        assert [user.version for user in (await find_users(conn, ["ada", "bob"])).values()] == [3, 3]
+    await database.close()
 
 
 async def test_a_write_waits_for_its_turn_and_then_says_that_it_got_none(busy_path: Path) -> None:
