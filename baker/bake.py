@@ -104,7 +104,7 @@ class Bakery:
             next_path=f"/{target.kind}/{user.id}/after/{rows[-1].post}" if older else None,
             first=target.after is None,
             updated_ms=max((row.edited_ms for row in rows), default=0),
-            private=False,
+            private=user.settings.feed_visibility == "private",
         )
         parts = self._renderer.page(target.format, page, [row.part for row in rows])
         shown = [row.tag for row in rows]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from feeds.record import Record
+from tests.integration.baking import Baker, config, open_bakers
 from tests.integration.house import House, open_house
 from tests.integration.postgresql import Cluster, programs
 from tests.integration.records import Clock
@@ -71,4 +72,11 @@ async def house(valkey: str, sqlite_ready: Path, tmp_path: Path) -> AsyncIterato
     """Every part of the loop but the baker, over a Redis and a SQLite file that hold nothing."""
     shutil.copy(sqlite_ready, tmp_path / "house.db")
     async with open_house(valkey, f"sqlite:///{tmp_path}/house.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def baker(house: House) -> AsyncIterator[Baker]:
+    """The feeds port over a house, as it is set by default."""
+    async with open_bakers(house, config()) as (opened,):
         yield opened
