@@ -56,8 +56,9 @@ def test_follow_brings_the_authors_posts(demo: Running) -> None:
 
 
 def test_invalidate_drops_one_user_and_no_other(demo: Running) -> None:
-    one, other = demo.found["users"][:2]
+    one, other = "hermit", "recluse"
     for user in (one, other):
+        demo.until_live(demo.write("PUT", f"/api/users/{user}", {"name": user.title()}))
         demo.read(f"/feed/{user}")
     assert on(demo, "invalidate", "--user", one, "--wait").returncode == 0
     assert demo.read(f"/feed/{one}").headers["x-cache"] == "Miss from cloudfront"
