@@ -87,27 +87,24 @@ class Loaded:
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> Loaded:
     """Return the settings of all sources. Raises SettingsError with every problem, not only the first."""
-    found: dict[str, tuple[str, str]] = {}
-    problems: list[str] = []
-    for source, texts in ((".env", dotenv), ("environment", environ), ("flag", _as_texts(flags))):
-        for row in TABLE:
-            try:
-                if (text := _text_of(row, texts)) is not None:
-                    found[row.name] = (text, source)
-            except SettingsError as error:
-                problems += error.problems
     values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    problems: list[str] = []
+    given = {"flag": _as_texts(flags), "environment": environ, ".env": dotenv}
     for row in TABLE:
-        if row.name in found:
-            try:
-                values[row.name] = parse(row, found[row.name][0])
-            except ValueError as error:
-                problems.append(_problem(row, found[row.name][0], str(error)))
+        try:
+            if (found := _find(row, given)) is not None:
+                text, sources[row.name] = found
+                values[row.name] = parse(row, text)
+        except SettingsError as error:
+            problems += error.problems
+        except ValueError as error:
+            problems.append(_problem(row, text, str(error)))
     settings = Settings(**values)
     problems += _together(settings)
     if problems:
         raise SettingsError(problems)
-    return Loaded(settings, {name: source for name, (_, source) in found.items()})
+    return Loaded(settings, sources)
 
 
 def from_here(flags: Mapping[str, object]) -> Loaded:
@@ -155,6 +152,12 @@ def _number(kind: type[int] | type[float], text: str) -> float:
 
 def _as_texts(flags: Mapping[str, object]) -> dict[str, str]:
     return {PREFIX + name.upper(): _text(value) for name, value in flags.items() if value is not None}
+
+
+def _find(row: Row, given: Mapping[str, Mapping[str, str | None]]) -> tuple[str, str] | None:
+    """Return a setting's text and its source, of the first source that has it."""
+    found = ((_text_of(row, texts), source) for source, texts in given.items())
+    return next(((text, source) for text, source in found if text is not None), None)
 
 
 def _text_of(row: Row, texts: Mapping[str, str | None]) -> str | None:

@@ -32,7 +32,8 @@ EDGE = "main"
 """The edge's name in Redis. There is one in this version."""
 POLL_S = {"instant": 0.05, "cloudfront": 2.0}
 """Seconds between two looks at whether an invalidation is complete."""
-RETRY_S = 0.2
+FIRST_RETRY_S = 0.2
+LONGEST_RETRY_S = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -69,17 +70,23 @@ async def opened_edge(settings: Settings, stop: asyncio.Event) -> AsyncIterator[
     """Open the edge's driver, and wait until the edge answers. Raises EdgeMisconfigured and EdgeDenied."""
     edge = _driver(settings)
     try:
-        while not stop.is_set():
-            try:
-                await edge.check()
-                break
-            except EdgeBusy as error:
-                logger.warning("%s It is asked again in %s s.", error, RETRY_S)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), RETRY_S)
+        wait = FIRST_RETRY_S
+        while not stop.is_set() and not await _is_there(edge, wait):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), wait)
+            wait = min(LONGEST_RETRY_S, wait * 2)
         yield edge
     finally:
         await edge.close()
+
+
+async def _is_there(edge: Edge, wait: float) -> bool:
+    try:
+        await edge.check()
+    except EdgeBusy as error:
+        logger.warning("%s It is asked again in %.1f s.", error, wait)
+        return False
+    return True
 
 
 def _driver(settings: Settings) -> CloudFrontEdge:
