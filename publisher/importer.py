@@ -3,7 +3,8 @@
 A row that is refused is told with its line and reason, and the import carries on. Memory does not grow with the file.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +20,11 @@ __all__ = ["Format", "ImportRefused", "ImportReport", "Kind", "Refusal", "format
 Format = Literal["csv", "ndjson"]
 Values = TypeVar("Values")
 
-CHUNK_ROWS = 5000
+CHUNK_ROWS = 20_000
 CHUNK_BYTES = 8_388_608
 """A chunk of long posts ends here, however few they are."""
+TURN_ROWS = 250
+"""Rows that are read in one turn of the event loop."""
 KEPT_REFUSALS = 1000
 """Refusals that the report lists; it counts all."""
 
@@ -93,18 +96,31 @@ class _Import(Generic[Row]):
     on_refused: Callable[[Refusal], None] | None = None
 
     async def run(self, chunk: int) -> ImportReport:
-        """Write chunk after chunk."""
+        """Write chunk after chunk, each while the next is read."""
+        writing: asyncio.Task[None] | None = None
+        try:
+            async for numbers, rows in self._chunks(chunk):
+                if writing is not None:
+                    await writing
+                writing = asyncio.create_task(self._flush(numbers, rows))
+        finally:
+            if writing is not None:
+                await writing
+        return self.report
+
+    async def _chunks(self, chunk: int) -> AsyncIterator[tuple[list[int], list[Row]]]:
         numbers: list[int] = []
         rows: list[Row] = []
         begun = 0
         for number, row in self._rows():
             numbers.append(number)
             rows.append(row)
+            if len(rows) % TURN_ROWS == 0:
+                await asyncio.sleep(0)  # the chunk before goes on being written
             if len(rows) >= chunk or self.lines.bytes_taken - begun >= CHUNK_BYTES:
-                await self._flush(numbers, rows)
+                yield numbers, rows
                 numbers, rows, begun = [], [], self.lines.bytes_taken
-        await self._flush(numbers, rows)
-        return self.report
+        yield numbers, rows
 
     def _rows(self) -> Iterator[tuple[int, Row]]:
         if self.format == "ndjson":
