@@ -157,7 +157,7 @@ def shape(text: str) -> re.Pattern[str]:
 def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Reader]]:
     """A reader of each page."""
     if absent := [name for name in WANTED if shutil.which(name) is None]:
-        pytest.skip(f"{' and '.join(absent)} not on PATH: the commands of README.md and docs/quickstart.md were not run")
+        pytest.skip(f"{' and '.join(absent)} not on PATH: the commands of {' and '.join(PAGES)} were not run")
     folder = tmp_path_factory.mktemp("reader")
     found = {page: Reader(folder / Path(page).stem) for page in PAGES}
     yield found

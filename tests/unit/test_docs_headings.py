@@ -120,3 +120,11 @@ def test_every_lua_script_is_explained() -> None:
     told = page("how-it-works.md")
     scripts = [path.relative_to(ROOT).as_posix() for room in ROOMS for path in (ROOT / room).rglob("*.lua")]
     assert sorted(script for script in scripts if f"`{script}`" not in told) == []
+
+
+def test_every_interleaving_that_the_code_names_is_told() -> None:
+    told = page("how-it-works.md").partition("\n## The interleavings\n")[2]
+    files = [path for room in ROOMS for ending in ("py", "lua") for path in (ROOT / room).rglob(f"*.{ending}")]
+    named = {name for path in files for name in re.findall(r"interleaving (\d[a-z])", path.read_text(encoding="utf-8"))}
+    assert named
+    assert [name for name in sorted(named) if not re.search(rf"\b{name}\b", told)] == []
