@@ -1,0 +1,83 @@
+"""`python -m bench`: lists the benches; `python -m bench NAME [--json] [--full]` runs one."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import bake, bulk, freshness
+from bench.report import Report, Say
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A bench: what it measures, and how it is run."""
+
+    measures: str
+    run: Callable[[argparse.Namespace, Say], Report]
+
+
+BENCHES = {
+    "bake": Bench(
+        "Feeds baked a second by one process, and latency at half of that, against three handlers.",
+        lambda wished, say: bake.run(full=wished.full, say=say),
+    ),
+    "import": Bench(
+        "Rows of users, follows and posts into an empty system, until the last is live.",
+        lambda wished, say: bulk.run(wished.data, full=wished.full, say=say),
+    ),
+    "freshness": Bench(
+        "Publish to the first fresh answer at the local edge, under read load.",
+        lambda wished, say: freshness.run(full=wished.full, say=say),
+    ),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = argparse.ArgumentParser(prog="python -m bench", description="Without a name: lists the benches.")
+    made.add_argument("name", nargs="?", choices=BENCHES, help="which one to run")
+    made.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    made.add_argument("--full", action="store_true", help="the run to quote; without it, under a minute")
+    made.add_argument("--data", type=Path, default=DATA, help="import: folder of the whole data set's two source files")
+    return made
+
+
+def main() -> None:
+    """Run what was asked for. A missed aim is a finding: the status is 0 all the same."""
+    wished = parser().parse_args()
+    if wished.name is None:
+        Console().print(listed())
+        return
+    say = _silent if wished.json else _on_stderr
+    report = BENCHES[wished.name].run(wished, say)
+    if wished.json:
+        print(report.as_json())
+    else:
+        report.show(Console())
+
+
+def listed() -> Table:
+    """Return the table of the benches."""
+    table = Table("bench", "measures")
+    for name, bench in BENCHES.items():
+        table.add_row(name, bench.measures)
+    return table
+
+
+def _on_stderr(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+if __name__ == "__main__":
+    main()

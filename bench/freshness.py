@@ -1,0 +1,211 @@
+"""bench freshness: from just before a publish to the first fresh answer at the local edge, while many others read.
+
+Changes come at a constant rate, whether or not the last one is live, as they do in production.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+import aiohttp
+
+from bench.load import Generator, Load, request
+from bench.report import Report, Say, machine, percentile, rounded
+from bench.running import Running, up
+from cdn.local.config import PROFILES
+from edgebake.settings import Settings
+from feeds.record import Record
+
+READERS = 32
+SEED = 7
+PATIENCE_S = 60.0
+STALE_S = 20.0
+"""A feed that does not show its change after so long is counted as stale, and with this time."""
+CALL_MS = 100.0
+"""What everything but the edge's own delays may take under the profile `cloudfront`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured under one profile: ``pause_s`` is the time between two polls of a feed."""
+
+    profile: str
+    changes: int
+    a_second: float
+    pause_s: float
+    feeds: int = 200
+    reads_a_second: float = 200.0
+
+
+QUICK = (Effort("instant", 100, 10.0, 0.003), Effort("cloudfront", 20, 2.5, 0.01))
+FULL = (Effort("instant", 500, 10.0, 0.003), Effort("cloudfront", 500, 5.0, 0.01))
+
+
+@dataclass(slots=True)
+class Probe:
+    """One change: which feed must show it, how long that took, and how far it was when."""
+
+    author: str
+    reader: str
+    post: str
+    seconds: float = 0.0
+    change: str = ""
+    stale: bool = False
+    reached: Mapping[str, int] = field(default_factory=dict)
+
+
+def run(*, full: bool, say: Say) -> Report:
+    """Measure."""
+    report = Report("freshness", machine())
+    for effort in FULL if full else QUICK:
+        say(f"profile {effort.profile}: {effort.changes} changes, {effort.a_second:g} a second")
+        with up("--demo", "--edge-profile", effort.profile) as running:
+            running.until_live(PATIENCE_S)
+            asyncio.run(_Run(running, effort).measure(report))
+    return report
+
+
+def aim_ms(profile: str) -> float:
+    """Return what the 99th percentile is aimed to stay below."""
+    if profile == "instant":
+        return 150.0
+    interval = Settings(edge_profile="cloudfront").seconds_between_calls
+    return (interval + PROFILES["cloudfront"].effect_s) * 1000 + CALL_MS
+
+
+class _Run:
+    """The measurement of one profile."""
+
+    def __init__(self, running: Running, effort: Effort) -> None:
+        self._running = running
+        self._effort = effort
+
+    async def measure(self, report: Report) -> None:
+        """Publish, and watch the edge."""
+        effort = self._effort
+        users, probes, followers = await self._choose()
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False) as http:
+            reading = asyncio.create_task(asyncio.to_thread(self._read, users))
+            bakes = await self._bakes(http)
+            try:
+                await self._publish_all(http, probes)
+            finally:
+                load = await reading
+            bakes = await self._bakes(http) - bakes
+            for probe in probes:
+                await self._look_back(http, probe)
+        report.figures[f"profile {effort.profile}"] = {
+            "changes": len(probes),
+            "a second": effort.a_second,
+            "followers": round(followers),
+            "feeds read": len(users),
+            "reads a second": rounded(load.rate),
+            "bakes": round(bakes),
+            f"stale after {STALE_S:g} s": sum(probe.stale for probe in probes),
+        }
+        self._compose(report, probes, load)
+
+    def _compose(self, report: Report, probes: Sequence[Probe], load: Load) -> None:
+        name = self._effort.profile
+        fresh = [probe.seconds * 1000 for probe in probes]
+        report.figures |= {f"{name}: {step}": spread(times) for step, times in _steps(probes).items()}
+        report.figures[f"{name}: publish → fresh at the edge"] = spread(fresh)
+        report.figures[f"{name}: others' reads"] = spread([latency * 1000 for latency in load.latencies])
+        report.below(f"{name}: p99 of publish → fresh, in ms", percentile(fresh, 0.99), aim_ms(name))
+
+    async def _choose(self) -> tuple[list[str], list[Probe], float]:
+        """Choose readers, for each change one of them and an author they follow; count the authors' followers."""
+        draw = random.Random(SEED)
+        record = await Record.open(self._running.found["database"], migrate=False)
+        try:
+            users = await record.some_users(self._effort.feeds)
+            follows = {user: (await record.follows(user)).authors for user in users}
+            readers = [draw.choice(users) for _ in range(self._effort.changes)]
+            probes = [Probe(draw.choice(follows[reader]), reader, f"bench-{at}") for at, reader in enumerate(readers)]
+            counts = [len(await record.followers(probe.author)) for probe in probes]
+        finally:
+            await record.close()
+        return users, probes, fmean(counts)
+
+    def _read(self, users: Sequence[str]) -> Load:
+        """Read all feeds at the edge, over and over, for as long as changes are published."""
+        effort = self._effort
+        with Generator(self._running.port("edge"), [request(_path(user)) for user in users], READERS) as generator:
+            generator.each_once()
+            return generator.at_rate(effort.reads_a_second, effort.changes / effort.a_second)
+
+    async def _publish_all(self, http: aiohttp.ClientSession, probes: Sequence[Probe]) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        async with asyncio.TaskGroup() as group:
+            for at, probe in enumerate(probes):
+                await asyncio.sleep(begun + at / self._effort.a_second - loop.time())
+                group.create_task(self._publish(http, probe))
+
+    async def _publish(self, http: aiohttp.ClientSession, probe: Probe) -> None:
+        """Publish, and poll the feed at the edge until it shows the post."""
+        found = self._running.found
+        feed, shown = found["edge"] + _path(probe.reader), f'/post/{probe.post}"'.encode()
+        await _get(http, feed)  # so that the edge holds it, and has to be told
+        begun = time.perf_counter()
+        body = {"post": probe.post, "author": probe.author, "title": f"Fresh {probe.post}"}
+        async with http.post(found["api"] + "/api/posts", json=body, headers=self._token) as answer:
+            assert answer.status == 202, await answer.text()
+            probe.change = (await answer.json())["change"]
+        while shown not in await _get(http, feed) and not probe.stale:
+            await asyncio.sleep(self._effort.pause_s)
+            probe.stale = time.perf_counter() - begun > STALE_S
+        probe.seconds = time.perf_counter() - begun
+
+    async def _look_back(self, http: aiohttp.ClientSession, probe: Probe) -> None:
+        """Ask when the change was how far, once it is live."""
+        url = f"{self._running.found['api']}/api/changes/{probe.change}"
+        async with asyncio.timeout(PATIENCE_S):
+            while (change := await self._change(http, url))["state"] != "live":  # noqa: ASYNC110 - the event is another process's
+                await asyncio.sleep(0.05)
+        probe.reached = {step: change[step]["ms"] for step in ("accepted", "readable", "sent", "live")}
+
+    async def _change(self, http: aiohttp.ClientSession, url: str) -> dict[str, Any]:
+        async with http.get(url, headers=self._token) as answer:
+            change: dict[str, Any] = await answer.json()
+            return change
+
+    async def _bakes(self, http: aiohttp.ClientSession) -> float:
+        """Return how many bakes the baker counts."""
+        lines = (await _get(http, self._running.found["ops"] + "/metrics")).decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("edgebake_bakes_total{"))
+
+    @property
+    def _token(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._running.found['token']}"}
+
+
+async def _get(http: aiohttp.ClientSession, url: str) -> bytes:
+    async with http.get(url, headers={"Accept-Encoding": "identity"}) as answer:
+        body = await answer.read()
+        assert answer.status == 200, f"{url} answered {answer.status}"
+        return body
+
+
+def _path(user: str) -> str:
+    return f"/feed/{user}/feed.json"
+
+
+def _steps(probes: Sequence[Probe]) -> dict[str, list[float]]:
+    """Return the milliseconds of each step, over the changes."""
+    pairs = (("accepted", "readable"), ("readable", "sent"), ("sent", "live"))
+    return {f"{a} → {b}": [float(probe.reached[b] - probe.reached[a]) for probe in probes] for a, b in pairs}
+
+
+def spread(times: Sequence[float]) -> dict[str, float]:
+    """Return how milliseconds are spread."""
+    return {
+        "p50 ms": rounded(percentile(times, 0.5)),
+        "p90 ms": rounded(percentile(times, 0.9)),
+        "p99 ms": rounded(percentile(times, 0.99)),
+        "max ms": rounded(max(times)),
+    }

@@ -1,0 +1,107 @@
+"""A server under load, in a process of its own: `python -m bench.serving NAME OPTIONS`. Started by ``bench.server``.
+
+Each is served exactly as `edgebake serve` serves the baker: uvicorn on uvloop with httptools, one process. It says its
+port on stdout, answers each line on stdin with what it used and did so far, and ends when stdin does.
+"""
+
+import asyncio
+import json
+import resource
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from prometheus_client import REGISTRY
+
+from baker.app import Feeds, Headers
+from baker.bake import Bakery, Limits
+from baker.door import Door
+from baker.fragments import Fragments
+from baker.freshness import Freshness
+from baker.memory import Memory
+from baker.reads import Reads
+from baker.render import Renderer
+from baker.shelf import Shelf
+from bench import handlers
+from cdn.fence import Fence
+from edgebake.listeners import listen
+from edgebake.secret import SecretUrl
+from edgebake.serving import Server
+from edgebake.settings import Settings
+from edgebake.wiring import opened_record, opened_redis
+from feeds.timeline import Timelines
+from feeds.truth import Truth
+from templates import FOLDER
+
+
+async def baker(stack: AsyncExitStack, settings: Settings, options: dict[str, Any]) -> Any:
+    """Return the baker as ``baker.kitchen`` puts it together, with so much memory for *artifacts*.
+
+    With none every read is a bake; the posts in them are kept ready to be joined all the same, as in production.
+    """
+    record = await stack.enter_async_context(opened_record(settings))
+    redis = await stack.enter_async_context(opened_redis(settings))
+    renderer = Renderer(FOLDER, public_url=handlers.PUBLIC_URL)
+    shelf = Shelf()
+    fence = Fence(redis, shelf)
+    bakery = Bakery(
+        Reads(redis, fence),
+        Truth(redis, record),
+        Timelines(redis, record),
+        renderer,
+        fragments=Fragments(renderer),
+        shelf=shelf,
+        freshness=Freshness(tiers=1),
+        limits=Limits(),
+    )
+    return Feeds(Door(fence, bakery, Memory(options["memory"])), renderer, Headers())
+
+
+async def serve(name: str, options: dict[str, Any]) -> None:
+    """Serve until stdin ends."""
+    settings = Settings(data_dir=Path(options["folder"]), redis_url=SecretUrl(options["redis"]))
+    async with AsyncExitStack() as stack:
+        if name == "baker":
+            app = await baker(stack, settings, options)
+        elif name == "constant":
+            app = handlers.constant(options["sizes"])
+        else:
+            redis = await stack.enter_async_context(opened_redis(settings))
+            app = await handlers.jinja(redis, options["users"], one_by_one=name == "one by one")
+        listener = listen("127.0.0.1", 0, "the bench's port")
+        server = Server(app, date=True)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await server.listening.wait()
+        print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
+        await _answer_until_the_end()
+        server.should_exit = True
+        await serving
+
+
+async def _answer_until_the_end() -> None:
+    lines = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    while await lines.readline():
+        print(json.dumps(_used()), flush=True)
+
+
+def _used() -> dict[str, float]:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    totals = {"cpu_s": used.ru_utime + used.ru_stime, "bakes": 0.0, "late": 0.0}
+    for metric in REGISTRY.collect():
+        for sample in metric.samples:
+            if sample.name in ("edgebake_bakes_total", "edgebake_late_total"):
+                totals[sample.name.split("_")[1]] += sample.value
+    return totals
+
+
+def main() -> None:
+    """Run one server."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(sys.argv[1], json.loads(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()
