@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -108,8 +109,8 @@ class Timelines:
 
     async def entries(self, which: keys.List, user: str) -> list[Candidate]:
         """Return what Redis holds of a timeline, complete or not."""
-        command = ("ZRANGE", keys.timeline(which, user), 0, -1, "REV", "WITHSCORES")
-        return parse((await scripts.execute(self._redis, [command]))[0])
+        pairs: Any = await self._redis.zrange(keys.timeline(which, user), 0, -1, desc=True, withscores=True)
+        return [_candidate(member, b"%.0f" % score) for member, score in pairs if member != b"!"]
 
     async def drop_all(self) -> None:
         """Drop every timeline there is; a rebuild that is under way finds its own gone and is refused."""
