@@ -81,8 +81,11 @@ class Parts:
 class Fanout:
     """Makes changes readable and reports whom they affect."""
 
-    def __init__(self, redis: Redis, record: Record, timelines: Timelines, *, own_posts: bool = True) -> None:
+    def __init__(
+        self, redis: Redis, record: Record, timelines: Timelines, *, own_posts: bool = True, chunk: int = CHUNK
+    ) -> None:
         self._redis = redis
+        self._chunk = chunk
         self._record = record
         self._timelines = timelines
         self._own_posts = own_posts
@@ -143,7 +146,7 @@ class Fanout:
 
     async def _followers(self, post: Post) -> AsyncIterator[Sequence[str]]:
         after = ""
-        while chunk := await self._record.followers(post.author, tags=post.tags, after=after, limit=CHUNK):
+        while chunk := await self._record.followers(post.author, tags=post.tags, after=after, limit=self._chunk):
             yield chunk
             after = chunk[-1]
 
@@ -157,26 +160,26 @@ class Fanout:
         for ids in chunks(change.posts, POSTS):
             await self._truth.posts(ids)
             await parts.report(posts=ids, authors=[change.user])
-        for followers in chunks(change.followers, CHUNK):
+        for followers in chunks(change.followers, self._chunk):
             await self._lower_follows(followers)
         await self._timelines.drop({"feed": [change.user], "author": [change.user]})
 
     async def _import(self, change: Imported, parts: Parts) -> None:
         """Drop what the chunk made old; it is read again when it is next needed."""
-        for ids in chunks(change.users, CHUNK):
+        for ids in chunks(change.users, self._chunk):
             await self._import_users(ids, parts)
-        for ids in chunks(change.followers, CHUNK):
+        for ids in chunks(change.followers, self._chunk):
             await self._lower_follows(ids)
             await self._timelines.drop({"feed": ids})
             await parts.report(users=ids)
-        for ids in chunks(change.posts, CHUNK):
+        for ids in chunks(change.posts, self._chunk):
             posts = await self._record.posts(ids)
             old = [post for post in posts.values() if post.version > 1]
             await self._truth.copies.drop((post.id, keys.post(post.id), post.version) for post in old)
             for shown in chunks([post.id for post in old], POSTS):
                 await parts.report(posts=shown)
         await self._timelines.drop({"author": change.authors, "feed": change.authors if self._own_posts else ()})
-        for users in chunks(await self._record.followers_of(change.authors), CHUNK):
+        for users in chunks(await self._record.followers_of(change.authors), self._chunk):
             await self._timelines.drop({"feed": users})
             await parts.report(users=users)
         for authors in chunks(change.authors, POSTS):

@@ -71,7 +71,7 @@ async def record(any_record_url: str, clock: Clock) -> AsyncIterator[Record]:
 async def house(valkey: str, sqlite_ready: Path, tmp_path: Path) -> AsyncIterator[House]:
     """Every part of the loop but the baker, over a Redis and a SQLite file that hold nothing."""
     shutil.copy(sqlite_ready, tmp_path / "house.db")
-    async with open_house(valkey, f"sqlite:///{tmp_path}/house.db") as opened:
+    async with open_house(valkey, tmp_path / "house.db") as opened:
         yield opened
 
 

@@ -1,9 +1,12 @@
 """All that stands behind the loop, one step at a time: a test decides when each part works, and sees what it did."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from redis.asyncio import Redis
 
@@ -128,6 +131,7 @@ class House:
 
     redis: Redis
     record: Record
+    file: Path = Path()
     edge: FakeEdge = field(default_factory=FakeEdge)
 
     def __post_init__(self) -> None:
@@ -149,6 +153,11 @@ class House:
         """Return a new drain loop, as a process that starts has one."""
         budget = CallBudget(self.redis, f"account-of-{edge.name}", 0)
         return Drain(self.redis, edge, self.board, budget, poll_s=0.0, patience=patience, others=others)
+
+    def by_hand(self, statement: str) -> None:
+        """Change the system of record behind everybody's back."""
+        with contextlib.closing(sqlite3.connect(self.file)) as connection, connection:
+            connection.execute(statement)
 
     async def apply(self, *commands: Command) -> list[Outcome]:
         """Apply commands to the system of record."""
@@ -218,12 +227,12 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(redis_url: str, record_url: str) -> AsyncIterator[House]:
-    """Open a house over a Redis and a system of record that hold nothing."""
+async def open_house(redis_url: str, file: Path) -> AsyncIterator[House]:
+    """Open a house over a Redis and a SQLite file that hold nothing."""
     redis = Redis.from_url(redis_url)
-    record = await Record.open(record_url)
+    record = await Record.open(f"sqlite:///{file}")
     try:
-        yield House(redis, record)
+        yield House(redis, record, file)
     finally:
         await record.close()
         await redis.aclose()
