@@ -78,7 +78,7 @@ class Tail:
         return any(tag in depends for tag in self._tags[start:])
 
     def _forget(self, oldest: int) -> None:
-        self.floor = self._counts[oldest - 1]
+        self.floor = max(self.floor, self._counts[oldest - 1])
         del self._counts[:oldest], self._tags[:oldest]
 
 
