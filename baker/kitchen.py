@@ -40,6 +40,7 @@ class Config:
 def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Renderer]:
     """Return the application of the feeds port, and its renderer (which knows the version of the templates)."""
     renderer = Renderer(config.templates, public_url=config.public_url, image_hosts=config.image_hosts)
+    renderer.warm()
     timelines = Timelines(redis, record, cap=config.timeline_cap, own_posts=config.limits.own_posts)
     shelf = Shelf(config.memory_bytes)
     fence = Fence(redis, shelf)

@@ -6,7 +6,7 @@ BAKES = Counter("edgebake_bakes_total", "Artifacts baked, passed or not", ["kind
 BAKE_SECONDS = Histogram(
     "edgebake_bake_seconds", "Time to bake an artifact", buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2)
 )
-ANSWERS = Counter("edgebake_answers_total", "Answers that left the origin", ["status", "from_"])
+ANSWERS = Counter("edgebake_answers_total", "Answers that left the origin", ["status", "source"])
 NOT_PASSED = Counter("edgebake_not_passed_total", "Answers that did not pass the fence and were baked again")
 LATE = Counter("edgebake_late_total", "Answers that left marked late", ["why"])
 READ_THROUGH = Counter("edgebake_read_through_total", "Resources read from the system of record", ["resource"])

@@ -4,8 +4,9 @@ import hashlib
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
-from typing import assert_never
+from typing import Literal, assert_never
 
 from baker import atom, clean, html, jsonfeed
 from baker.card import ENDINGS, Card, Format, Page
@@ -97,6 +98,16 @@ class Renderer:
     def home(self, users: Sequence[tuple[str, str]], *, language: str = "en", site_title: str = "Edgebake") -> bytes:
         """Return the HTML of an edge's ``/``: a few feeds, as id and name."""
         return self._html.home(self._html.locales[language], site_title, users)
+
+    def warm(self) -> None:
+        """Render a page of each kind and format, so that the first reader does not wait for templates to compile."""
+        card = Card("warm", "warm", "warm", "warm", None, "", "text", ("warm",), 0, 0, 1, 1, 1)
+        kinds: tuple[Literal["feed", "author", "post"], ...] = ("feed", "author", "post")
+        for kind, format in product(kinds, ENDINGS):
+            page = Page(kind, "warm", "warm", "", "en", "", None, "/feed/warm", None, True, 0, False)
+            self.page(format, page, [self.fragment(format, card, "en", full=kind == "post")])
+        for status, format in product((404, 410, 503), ENDINGS):
+            self.missing(status, format, "en", "")
 
     def _make_missing(self, status: int, format: Format, language: str, site_title: str) -> tuple[Part, ...]:
         locale = self._html.locales[language]

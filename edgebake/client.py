@@ -43,7 +43,7 @@ class Client:
         if not as_json:
             print(f"{written['status']}: {written['subject']}" + (f", change {change}" if change else ""))
         if wait and change:
-            written["progress"] = self._until_live(change)
+            written["progress"] = self.until_live(change)
             if not as_json:
                 print(f"live after {written['progress']['live']['ms']} ms")
         if as_json:
@@ -51,7 +51,8 @@ class Client:
             print()
         return written
 
-    def _until_live(self, change: str) -> dict[str, Any]:
+    def until_live(self, change: str) -> dict[str, Any]:
+        """Wait for a change and return its progress. Raises CommandError where it is not live after WAIT_S."""
         look, deadline = LOOK_S, time.monotonic() + WAIT_S
         while (progress := self._ask("GET", f"/api/changes/{change}", None))["state"] != "live":
             if time.monotonic() > deadline:

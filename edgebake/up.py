@@ -155,12 +155,14 @@ class Up:
         command = self._wishes.command
         if self._folder.path not in (DEMO_DIR.absolute(), Settings().data_dir.absolute()):  # clients look there first
             command += f" --data-dir {shlex.quote(str(self._folder.path))}"
+        first = {} if beginning.users else {"First user": f"{command} user {user}"}
         return {
             "Feeds at the edge": f"{edge}/",
             "One of them": f"{edge}/feed/{user}",
             "Edge profile": f"{self._settings.edge_profile} (EDGEBAKE_EDGE_PROFILE)",
             "Write API": f"{url_of(self._sockets['api'])}/api   token: {self._settings.api_token.reveal()}",
             "Health, metrics": f"{url_of(self._sockets['ops'])}/readyz, /metrics",
+            **first,
             "Publish": f'{command} publish --author {user} --title "Hello, edge" --wait',
             "Stop": "Ctrl-C",
         }

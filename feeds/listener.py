@@ -10,7 +10,7 @@ import logging
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from feeds import keys
+from feeds import keys, metrics
 from feeds.command import Invalidate
 from feeds.errors import FeedsError
 from feeds.record import Record
@@ -56,4 +56,5 @@ class Listener:
             log.warning("Dropped a message on %s, %r: %s", keys.INVALIDATE, data[:200], error)
         else:
             return outcome.change
+        metrics.DROPPED.inc()
         return None

@@ -30,11 +30,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A readable change that is not live: the counts under which its tags were recorded, by shard."""
+    """A readable change that is not live: the counts under which its tags were recorded, by shard.
+
+    ``accepted_ms`` is when the system of record took it, 0 where Redis has forgotten.
+    """
 
     change: str
     counts: Mapping[int, int]
     sent: bool
+    accepted_ms: int = 0
 
 
 def now_ms() -> int:
@@ -107,4 +111,4 @@ class Board:
 
 def _waiting(change: str, row: Mapping[bytes, bytes]) -> Waiting:
     counts = {int(field[6:]): int(count) for field, count in row.items() if field.startswith(b"count:")}
-    return Waiting(change, counts, b"sent" in row)
+    return Waiting(change, counts, b"sent" in row, int(row.get(b"accepted", 0)))

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 from redis.asyncio import Redis
 
-from feeds import keys, scripts
+from feeds import keys, metrics, scripts
 from feeds.change import decode, subject_of
 from feeds.outbox import OutboxRow
 from feeds.progress import now_ms
@@ -59,7 +59,7 @@ class Relay:
         await self._publish_due()
         total = 0
         while rows := await self._record.outbox_take(BATCH):
-            await scripts.execute(self._redis, [_entry(row) for row in rows])
+            await scripts.execute(self._redis, [command for row in rows for command in _entry(row)])
             await self._record.outbox_relayed([row.row for row in rows])
             total += len(rows)
             for row in rows:
@@ -76,11 +76,14 @@ class Relay:
             self._due_ms = now if found == BATCH else max(now + 1, min(later, due or later))
 
 
-def _entry(row: OutboxRow) -> scripts.Command:
-    return ("XADD", keys.CHANGES, "*", "id", row.id, "kind", row.kind, "body", row.body)
+def _entry(row: OutboxRow) -> tuple[scripts.Command, scripts.Command]:
+    """Return what notes when a change was accepted, and what numbers it into the stream."""
+    accepted = ("HSETNX", keys.change(row.id), "accepted", row.accepted_ms)
+    return accepted, ("XADD", keys.CHANGES, "*", "id", row.id, "kind", row.kind, "body", row.body)
 
 
 def _tell(row: OutboxRow) -> None:
+    metrics.RELAYED.labels(row.kind).inc()
     if events.isEnabledFor(logging.INFO):
         fields = {"change": row.id, "kind": row.kind, "subject": subject_of(decode(row.kind, row.body))}
         events.info("publish", extra={"fields": fields})

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from redis.asyncio import Redis
 
-from feeds import keys
+from feeds import keys, metrics
 from feeds.change import decode
 from feeds.fanout import Fanout
 from feeds.stream import LEASE_MS, Entry, Group
@@ -64,11 +64,14 @@ class Worker:
 
     async def _handle(self, entry: Entry) -> None:
         name, fields = entry
-        change = fields[b"id"].decode()
+        change, kind = fields[b"id"].decode(), fields[b"kind"].decode()
         try:
-            await self._fanout.handle(change, decode(fields[b"kind"].decode(), fields[b"body"]))
+            with metrics.FANOUT_SECONDS.time():
+                await self._fanout.handle(change, decode(kind, fields[b"body"]))
             await self._group.done([name])
+            metrics.FANNED_OUT.labels(kind).inc()
         except Exception as error:  # whatever it is: the entry is not acknowledged, so it is taken over
+            metrics.FANOUT_FAILURES.labels(kind).inc()
             again_s = self._group.lease_ms / 1000
             log.error("Fan-out of change %s failed and is tried again in %.0f s: %r", change, again_s, error)
         finally:

@@ -18,7 +18,7 @@ from cdn.edge import Edge
 from cdn.errors import EdgeBusy, InvalidationRefused, InvalidationUnknown
 from cdn.ledger import ALL_SHARDS
 from cdn.pending import CallBudget, Minted, PendingSet, ShardState
-from feeds.progress import Board, Waiting
+from feeds.progress import Board, Waiting, now_ms
 from feeds.stream import hold, let_go
 from invalidator import metrics
 from invalidator.plan import Limits, Plan, plan
@@ -204,7 +204,8 @@ class Drain:
 
     def _tell(self, live: Sequence[Waiting]) -> None:
         for change in live:
-            events.info("live", extra={"fields": {"change": change.change}})
+            took = {"ms": now_ms() - change.accepted_ms} if change.accepted_ms else {}
+            events.info("live", extra={"fields": {"change": change.change, **took}})
 
 
 def _past(change: Waiting, edges: Sequence[Mapping[int, ShardState]], state: str) -> bool:

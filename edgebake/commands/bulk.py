@@ -36,6 +36,7 @@ def import_(
     file: Annotated[Path, typer.Argument(help="CSV with a header, or NDJSON; plain or gzip.", exists=True)],
     map_ids: Annotated[bool, typer.Option("--map-ids", help="Map ids outside the grammar; see `edgebake id`.")] = False,
     form: Annotated[Form | None, typer.Option("--format", help="Where its name does not say.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Return once the last change is live at the edge.")] = False,
 ) -> None:
     """Import a file. A row that is refused is told with its line and reason, and the others are kept."""
     from edgebake.running import with_record
@@ -47,8 +48,18 @@ def import_(
     print(f"{report.accepted} {kind.value} imported, {report.refused_count} rows refused")
     for change in report.changes[-1:]:
         print(f"the last change is {change}")
+        if wait:
+            _wait(ctx, change)
     if report.refused_count:
         raise CommandError(f"{report.refused_count} rows of {file} were refused; the others are kept.")
+
+
+def _wait(ctx: typer.Context, change: str) -> None:
+    from edgebake.client import Client
+    from edgebake.running import with_api
+
+    with Client(with_api(loaded(ctx))) as client:
+        print(f"live after {client.until_live(change)['live']['ms']} ms")
 
 
 async def _import(

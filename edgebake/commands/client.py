@@ -1,4 +1,4 @@
-"""`edgebake publish`, `follow` and `invalidate`: clients of the write API."""
+"""`edgebake user`, `publish`, `follow` and `invalidate`: clients of the write API."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +11,22 @@ if TYPE_CHECKING:
 
 Wait = Annotated[bool, typer.Option("--wait", help="Return once the change is live at the edge.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer.")]
+
+
+def user(
+    ctx: typer.Context,
+    user: Annotated[str, typer.Argument(help="The user's id.")],
+    name: Annotated[str | None, typer.Option(help="Their name; the id where left out.", show_default=False)] = None,
+    about: Annotated[str, typer.Option(help="A line about them.", show_default=False)] = "",
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Create a user, or replace their profile."""
+    from urllib.parse import quote
+
+    body: dict[str, object] = {"name": name or user, "about": about}
+    with _client(ctx) as client:
+        client.write("PUT", f"/api/users/{quote(user, safe='')}", body, wait=wait, as_json=as_json)
 
 
 def publish(
