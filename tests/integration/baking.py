@@ -1,7 +1,7 @@
 """Bakers over a house: a test reads through HTTP, holds what a baker waits for, and sees what left."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,10 +35,11 @@ Trip = Literal["first", "copies", "fence"]
 
 @dataclass
 class Hold:
-    """One who is held: waits at ``reached`` to be seen, goes on at ``go``."""
+    """One who is held: is there once ``reached`` is set, goes on at ``go``, or fails with ``error`` then."""
 
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     go: asyncio.Event = field(default_factory=asyncio.Event)
+    error: Exception | None = None
 
 
 class Turnstile:
@@ -71,6 +72,8 @@ class Turnstile:
             hold = held.pop(0)
             hold.reached.set()
             await hold.go.wait()
+            if hold.error is not None:
+                raise hold.error
 
 
 class SlowRecord(Record):
@@ -255,6 +258,31 @@ async def before(house: House, *commands: Command) -> None:
 async def ada_follows_grace(house: House, posts: int = 3) -> None:
     """Make ada, who follows grace, who wrote posts long ago."""
     await before(house, *users("ada", "grace"), *follows("ada", "grace"), *(post(number) for number in range(posts)))
+
+
+async def held(hold: Hold) -> None:
+    """Wait until somebody is held."""
+    async with asyncio.timeout(10):
+        await hold.reached.wait()
+
+
+async def turns() -> None:
+    """Let everything go on that waits for nothing but its turn."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def meanwhile(house: House, hold: Hold, *commands: Command) -> None:
+    """While somebody is held, make a change and let it be recorded; then let them go."""
+    await held(hold)
+    await house.read(*commands)
+    hold.go.set()
+
+
+async def during(house: House, hold: Hold, reading: Awaitable[httpx.Response], *commands: Command) -> httpx.Response:
+    """Return an answer that was held while a change was made and recorded."""
+    answer, _ = await asyncio.gather(reading, meanwhile(house, hold, *commands))
+    return answer
 
 
 def bakes() -> float:
