@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from edgebake.valkey import EmbeddedValkey
 
@@ -12,6 +13,13 @@ from edgebake.valkey import EmbeddedValkey
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--long``."""
     parser.addoption("--long", action="store_true", help="run the tests that take minutes too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let Hypothesis try the same examples in each run, so that a red run can be repeated; others with ``--long``."""
+    settings.register_profile("same", derandomize=True, deadline=None)
+    settings.register_profile("long", max_examples=1000, deadline=None, print_blob=True)
+    settings.load_profile("long" if config.getoption("--long") else "same")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
