@@ -1,5 +1,6 @@
 """The atomic operations on the fence, the ledger and the pending set: one Lua file each, called by its digest."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
@@ -10,6 +11,9 @@ from redis.exceptions import NoScriptError
 
 TEXTS: dict[str, str] = {}
 """Every script's text, by its digest."""
+
+TRIP_S = 10.0
+"""Seconds after which a trip fails with TimeoutError."""
 
 Command = tuple[Any, ...]
 """One Redis command as its words: ``("GET", key)``."""
@@ -49,7 +53,7 @@ async def execute(redis: Redis, commands: Sequence[Command]) -> list[Any]:
 
 
 async def _send(redis: Redis, commands: Sequence[Command]) -> list[Any]:
-    async with redis.pipeline(transaction=False) as pipe:
+    async with asyncio.timeout(TRIP_S), redis.pipeline(transaction=False) as pipe:
         for command in commands:
             pipe.execute_command(*command)
         return await pipe.execute()

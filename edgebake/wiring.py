@@ -2,9 +2,9 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgebake.errors import CommandError
 from edgebake.hosts import marked
@@ -12,6 +12,7 @@ from edgebake.settings import Settings
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+    from redis.asyncio.connection import AbstractConnection
 
     from feeds.record import Record
 
@@ -19,6 +20,8 @@ CONNECTIONS = 64
 """Connections to Redis a process; who needs one more waits for it."""
 REDIS_TIMEOUT_S = 10.0
 """Longer than any blocking read (1 s), shorter than anybody's patience."""
+READ_BYTES = 262_144
+"""What is read from Redis at once: the replies to a trip of many bakes."""
 
 
 @asynccontextmanager
@@ -36,8 +39,12 @@ async def opened_record(settings: Settings, *, migrate: bool = True) -> AsyncIte
 
 
 @asynccontextmanager
-async def opened_redis(settings: Settings) -> AsyncIterator["Redis"]:
-    """Open a pool to Redis, and see that somebody answers. Raises CommandError."""
+async def opened_redis(settings: Settings, *, time_replies: bool = True) -> AsyncIterator["Redis"]:
+    """Open a pool to Redis, and see that somebody answers. Raises CommandError.
+
+    redis-py takes a time-out for each reply of a pipeline, which costs the baker more than the reply: it goes without
+    (``time_replies``), for each of its trips has one (``feeds.scripts``).
+    """
     from redis.asyncio import BlockingConnectionPool, Redis
     from redis.exceptions import RedisError
 
@@ -48,9 +55,12 @@ async def opened_redis(settings: Settings) -> AsyncIterator["Redis"]:
         url.reveal(),
         max_connections=CONNECTIONS,
         timeout=REDIS_TIMEOUT_S,
-        socket_timeout=REDIS_TIMEOUT_S,
+        socket_timeout=REDIS_TIMEOUT_S if time_replies else None,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
+        socket_read_size=READ_BYTES,
         protocol=2,  # redis-py 8 would speak RESP3, in which the same reply (ZRANGE WITHSCORES) has another shape
     )
+    pool.connection_class = packed(pool.connection_class)
     redis = Redis.from_pool(pool)
     try:
         try:
@@ -60,6 +70,25 @@ async def opened_redis(settings: Settings) -> AsyncIterator["Redis"]:
         yield redis
     finally:
         await redis.aclose()
+
+
+def packed(connection: type["AbstractConnection"]) -> type["AbstractConnection"]:
+    """Return a kind of connection that packs commands with hiredis, as redis-py does where it is not asynchronous.
+
+    redis-py's own packing of an asynchronous command takes 11 µs where hiredis takes 2 (a script with 8 words).
+    """
+    from redis.connection import HiredisRespSerializer
+
+    pack: Callable[..., list[bytes]] = HiredisRespSerializer().pack
+
+    class Packed(connection):  # type: ignore[misc,valid-type]  # a class that is known when it runs
+        def pack_command(self, *words: Any) -> list[bytes]:
+            return pack(*words)
+
+        def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
+            return [b"".join([part for words in commands for part in pack(*words)])]
+
+    return Packed
 
 
 def consumer() -> str:
