@@ -96,8 +96,10 @@ async def wakes(redis: Redis, channel: str) -> AsyncIterator[asyncio.Event]:
     async with redis.pubsub() as pubsub:
         await pubsub.subscribe(channel)
 
+        left = asyncio.Event()
+
         async def listen() -> None:
-            while True:  # with a time-out of its own: the connection's would end it when nobody wakes for a while
+            while not left.is_set():  # with a time-out of its own, or the connection's would end it in a quiet minute
                 if await pubsub.get_message(ignore_subscribe_messages=True, timeout=LISTEN_S):
                     woken.set()
 
@@ -105,5 +107,6 @@ async def wakes(redis: Redis, channel: str) -> AsyncIterator[asyncio.Event]:
         try:
             yield woken
         finally:
+            left.set()
             listener.cancel()
             await asyncio.gather(listener, return_exceptions=True)

@@ -4,6 +4,7 @@ An entry is acknowledged after what it caused is durable. One that a dead worker
 idle for its lease; a live worker that is not done keeps its entries with ``touch``.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -81,6 +82,19 @@ class Group:
 def _number(entry: bytes) -> tuple[int, int]:
     milliseconds, _, sequence = entry.partition(b"-")
     return int(milliseconds), int(sequence)
+
+
+async def came(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event so many seconds at most; tell whether it came.
+
+    Loops that talk to Redis are ended by an event, not cancelled: redis-py at times takes a cancellation for itself.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 async def hold(lease: Lock) -> bool:

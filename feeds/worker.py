@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from feeds import keys, metrics
 from feeds.change import decode
 from feeds.fanout import Fanout
-from feeds.stream import LEASE_MS, Entry, Group
+from feeds.stream import LEASE_MS, Entry, Group, came
 
 GROUP = "fanout"
 AT_ONCE = 32
@@ -29,26 +29,27 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; what is under way then is finished first."""
         await self._group.create()
+        finished, block_ms = asyncio.Event(), min(BLOCK_MS, self._group.lease_ms)
         async with asyncio.TaskGroup() as tasks:
-            keepers = [tasks.create_task(self._keep()), tasks.create_task(self._sweep(tasks))]
+            tasks.create_task(self._keep(finished))
+            tasks.create_task(self._sweep(stop, tasks))
             while not stop.is_set():
-                self._begin(await self._group.read(await self._room(), BLOCK_MS), tasks)
-            keepers.pop().cancel()
-            if self._busy:
+                self._begin(await self._group.read(await self._room(), block_ms), tasks)
+            while self._busy:
                 await asyncio.wait(self._busy.values())
-            keepers.pop().cancel()
+            finished.set()
 
-    async def _keep(self) -> None:
+    async def _keep(self, finished: asyncio.Event) -> None:
         """Keep what is under way."""
-        while True:
-            await asyncio.sleep(self._group.lease_ms / 3000)
+        while not await came(finished, self._group.lease_ms / 3000):
             await self._group.touch(list(self._busy))
 
-    async def _sweep(self, tasks: asyncio.TaskGroup) -> None:
+    async def _sweep(self, stop: asyncio.Event, tasks: asyncio.TaskGroup) -> None:
         """Take over what dead workers left or what failed, and trim what is done."""
-        while True:
-            await asyncio.sleep(self._group.lease_ms / 3000)
-            self._begin(await self._group.take_over(await self._room()), tasks)
+        while not await came(stop, self._group.lease_ms / 3000):
+            room, held = await self._room(), set(self._busy)  # what is done by the time the answer comes is done
+            left = await self._group.take_over(room)
+            self._begin([entry for entry in left if entry[0] not in held], tasks)
             await self._group.trim()
 
     async def _room(self) -> int:

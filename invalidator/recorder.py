@@ -45,7 +45,7 @@ class Recorder:
         loop = asyncio.get_running_loop()
         swept = loop.time()
         while not stop.is_set():
-            await self._take(await self._group.read(AT_ONCE, BLOCK_MS))
+            await self._take(await self._group.read(AT_ONCE, min(BLOCK_MS, self._group.lease_ms)))
             if loop.time() - swept > self._group.lease_ms / 3000:
                 swept = loop.time()
                 await self._take(await self._group.take_over(AT_ONCE))

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,20 @@ from invalidator.recorder import Recorder
 MINUTE_MS = 60_000
 AT_ONCE = Patience(0.0, 0.0, 0.0)
 EDGE = "main"
+
+
+async def until(condition: Callable[[], Awaitable[object]], seconds: float = 10) -> None:
+    """Return as soon as a condition holds, of which only Redis or a running loop knows."""
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110  # what is waited for is in another process
+            await asyncio.sleep(0.002)
+
+
+async def kill(task: asyncio.Task[None]) -> None:
+    """End a task where it stands, as a process ends that is killed."""
+    while not task.done():  # redis-py at times takes a cancellation for itself
+        task.cancel()
+        await asyncio.wait([task], timeout=0.05)
 
 
 class FakeEdge:
