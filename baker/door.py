@@ -80,14 +80,16 @@ class Door:
 
     def _start(self, target: Target) -> _Flight:
         flight = self._flights[target] = _Flight()
-        flight.task = asyncio.create_task(self._bake(target, flight))
-        flight.task.add_done_callback(lambda task: self._land(target, task))
+        flight.task = asyncio.create_task(self._fly(target, flight))
+        flight.task.add_done_callback(_see)
         return flight
 
-    def _land(self, target: Target, task: asyncio.Task[Answer]) -> None:
-        del self._flights[target]
-        if not task.cancelled():
-            task.exception()  # seen, also where everybody who waited has gone
+    async def _fly(self, target: Target, flight: _Flight) -> Answer:
+        try:
+            return await self._bake(target, flight)
+        finally:
+            # Here and not in a callback: who comes when this is done must not find it, and wait for it without end.
+            del self._flights[target]
 
     async def _bake(self, target: Target, flight: _Flight) -> Answer:
         for _ in range(BAKES):
@@ -125,3 +127,9 @@ def _count(target: Target, artifact: Artifact, seconds: float) -> None:
         path = target.page + ("" if target.format == "html" else f"/feed.{target.format}")
         fields = {"path": path, "ms": round(seconds * 1000, 1), "posts": artifact.posts, "status": artifact.status}
         events.info("bake", extra={"fields": fields})
+
+
+def _see(task: asyncio.Task[Answer]) -> None:
+    """Look at how a bake ended, also where everybody who waited for it has gone."""
+    if not task.cancelled():
+        task.exception()
