@@ -1,0 +1,173 @@
+"""The relay: every change in the outbox comes to the stream, in order, and future posts appear on time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.exceptions import ResponseError
+
+from feeds import keys
+from feeds.command import CreatePost, EditPost, PutUser
+from feeds.model import PostState
+from feeds.progress import now_ms
+from feeds.record import Record
+from feeds.relay import BATCH, Relay
+from tests.integration.house import House, until
+from tests.integration.records import NOW, Clock, at
+
+
+async def relayed(house: House) -> list[str]:
+    """Return the ids of the changes on the stream."""
+    entries = await house.redis.xrange(keys.CHANGES)
+    return [fields[b"id"].decode() for _, fields in entries]  # type: ignore[index, union-attr]  # the stubs allow None
+
+
+async def accepted(house: House, number: int) -> list[str]:
+    """Let the record accept changes; return their ids."""
+    outcomes = await house.apply(*(PutUser(user=f"user{n}", name="A name") for n in range(number)))
+    return [outcome.change or "" for outcome in outcomes]
+
+
+async def with_clock(house: House) -> Clock:
+    """Give the record a clock of our own, and ada."""
+    clock = Clock()
+    house.record.clock = clock
+    await house.apply(PutUser(user="ada", name="Ada"))
+    return clock
+
+
+@asynccontextmanager
+async def relaying(house: House) -> AsyncIterator[None]:
+    """Let a relay run until the block ends."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(Relay(house.redis, house.record).run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await house.redis.publish(keys.WAKE_RELAY, "")
+
+
+async def test_changes_are_relayed_once_each_in_their_order(house: House) -> None:
+    changes = await accepted(house, 5)
+    assert await house.relay.relay() == 5
+    changes += await accepted(house, 0) + [
+        outcome.change or "" for outcome in await house.apply(PutUser(user="ada", name="Ada"))
+    ]
+    assert await house.relay.relay() == 1
+    assert await house.relay.relay() == 0
+    assert await relayed(house) == changes
+
+
+async def test_more_changes_than_a_batch_are_relayed_at_once(house: House) -> None:
+    changes = await accepted(house, BATCH + 3)
+    assert await house.relay.relay() == BATCH + 3
+    assert await relayed(house) == changes
+
+
+async def test_a_crash_before_rows_are_marked_gives_a_duplicate_and_no_loss(house: House) -> None:
+    class Dying(Record):
+        async def outbox_relayed(self, rows: object) -> None:
+            raise SystemExit
+
+    changes = await accepted(house, 3)
+    with pytest.raises(SystemExit):
+        await Relay(house.redis, Dying(house.record._database)).relay()
+    assert await relayed(house) == changes
+    assert await house.relay.relay() == 3
+    assert await relayed(house) == changes * 2
+
+
+async def test_a_crash_before_the_stream_is_written_loses_nothing(house: House) -> None:
+    changes = await accepted(house, 3)
+    await house.redis.set(keys.CHANGES, "no stream")
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await house.relay.relay()
+    await house.redis.delete(keys.CHANGES)
+    await house.relay.relay()
+    assert await relayed(house) == changes
+
+
+async def test_a_post_appears_when_its_time_has_come(house: House) -> None:
+    clock = await with_clock(house)
+    clock.ms = now_ms() - 60_000
+    due = clock.ms + 30_000
+    await house.apply(CreatePost(post="p1", author="ada", title="Soon", published=at(due - NOW)))
+    assert (await house.record.posts(["p1"]))["p1"].state is PostState.SCHEDULED
+    clock.ms = now_ms()
+    await house.relay.relay()
+    assert (await house.record.posts(["p1"]))["p1"].state is PostState.PUBLISHED
+    kinds = [fields[b"kind"] for _, fields in await house.redis.xrange(keys.CHANGES)]  # type: ignore[index, union-attr]
+    assert kinds == [b"user-created", b"post-published"]
+
+
+async def test_a_post_of_tomorrow_does_not_appear_today(house: House) -> None:
+    await with_clock(house)
+    await house.apply(CreatePost(post="p1", author="ada", title="Later", published=at(now_ms() - NOW + 86_400_000)))
+    await house.relay.relay()
+    assert (await house.record.posts(["p1"]))["p1"].state is PostState.SCHEDULED
+    assert len(await relayed(house)) == 1
+
+
+async def test_posts_that_are_due_in_another_transaction_are_left_to_it(house: House) -> None:
+    """What the database says is due and does not give us is not asked for again at once, for ever."""
+
+    class Elsewhere(Record):
+        asked = 0
+
+        async def publish_due(self, now_ms: int, limit: int) -> tuple[int, int | None]:
+            Elsewhere.asked += 1
+            return 0, now_ms - 1000
+
+    async with asyncio.timeout(5):
+        await Relay(house.redis, Elsewhere(house.record._database)).relay()
+    assert Elsewhere.asked == 1
+
+
+async def test_a_running_relay_is_woken(house: House) -> None:
+    async with relaying(house):
+        await until(lambda: _listens(house))
+        changes = await accepted(house, 3)
+        await house.redis.publish(keys.WAKE_RELAY, "")
+        await until(lambda: _has_relayed(house, 3))
+    assert await relayed(house) == changes
+
+
+async def test_a_running_relay_finds_what_nobody_woke_it_for(house: House) -> None:
+    async with relaying(house):
+        await until(lambda: _listens(house))
+        await accepted(house, 1)
+        await until(lambda: _has_relayed(house, 1))
+
+
+async def test_two_relays_relay_each_change_once(house: House) -> None:
+    async with relaying(house), relaying(house):
+        changes = []
+        for number in range(20):
+            (outcome,) = await house.apply(PutUser(user=f"user{number}", name="A name"))
+            changes.append(outcome.change or "")
+            await house.redis.publish(keys.WAKE_RELAY, "")
+        await until(lambda: _has_relayed(house, 20))
+    assert await relayed(house) == changes
+
+
+async def test_a_relay_that_ends_leaves_its_lease_to_the_next(house: House) -> None:
+    async with relaying(house):
+        await until(lambda: house.redis.exists(keys.RELAY_LEASE))
+    assert not await house.redis.exists(keys.RELAY_LEASE)
+
+
+async def test_an_edit_of_what_is_not_shown_yet_is_no_change(house: House) -> None:
+    await with_clock(house)
+    await house.apply(CreatePost(post="p1", author="ada", title="Draft", draft=True), EditPost(post="p1", title="Two"))
+    assert await house.relay.relay() == 1
+
+
+async def _listens(house: House) -> bool:
+    return (await house.redis.pubsub_numsub(keys.WAKE_RELAY))[0][1] > 0
+
+
+async def _has_relayed(house: House, number: int) -> bool:
+    return len(await relayed(house)) >= number
