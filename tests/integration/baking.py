@@ -11,12 +11,13 @@ import feedparser  # type: ignore[import-untyped]  # has no types
 import httpx
 import lxml.html
 import orjson
-from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import UnixDomainSocketConnection
 
 from baker import metrics
 from baker.app import Feeds
 from baker.kitchen import Config, create_app
+from baker.reads import TEXTS
 from cdn import scripts as cdn_scripts
 from feeds import scripts as feeds_scripts
 from feeds.command import Command, CreatePost, Follow, PutUser
@@ -114,37 +115,44 @@ class SlowRecord(Record):
         return found
 
 
-class SlowRedis(Redis):
-    """Redis behind a turnstile: before a trip (``before copies``) nothing was asked; after it, all was answered."""
+class SlowConnection(UnixDomainSocketConnection):
+    """A connection behind a turnstile: ``before`` a trip Redis was asked nothing, ``after`` it answered all."""
 
-    turnstile: Turnstile
+    def __init__(self, turnstile: Turnstile, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._turnstile = turnstile
+        self._trip: Trip | None = None
 
-    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
-        """Return a pipeline that goes through the turnstile."""
-        pipe = _SlowPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
-        pipe.turnstile = self.turnstile
-        return pipe
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        """Send commands."""
+        sent = command.encode() if isinstance(command, str) else command
+        packed = sent if isinstance(sent, bytes) else b"".join(sent)
+        self._trip = next((trip for word, trip in _TRIPS.items() if word in packed), None)
+        if self._trip is not None:
+            await self._through(f"before {self._trip}")
+        await super().send_packed_command(packed, check_health)
+
+    async def read_response(self, *words: Any, **settings: Any) -> Any:
+        """Return the next reply. Redis answers what came in one piece in one piece: with the first, all are there."""
+        reply = await super().read_response(*words, **settings)
+        if self._trip is not None:
+            trip, self._trip = self._trip, None
+            await self._through(f"after {trip}")
+        return reply
+
+    async def _through(self, name: str) -> None:
+        try:
+            await self._turnstile.through(name)
+        except BaseException:
+            await self.disconnect(nowait=True)
+            raise
 
 
-class _SlowPipeline(Pipeline):
-    turnstile: Turnstile
-
-    async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Send what is stacked, unless it is held; tell the replies, unless they are."""
-        trip = _trip(word for args, _ in self.command_stack for word in args[:2])
-        if trip is not None:
-            await self.turnstile.through(f"before {trip}")
-        replies = await super().execute(raise_on_error)
-        if trip is not None:
-            await self.turnstile.through(f"after {trip}")
-        return replies
-
-
-_TRIPS: dict[object, Trip] = {feeds_scripts.READ: "first", "MGET": "copies", cdn_scripts.PASS: "fence"}
-
-
-def _trip(words: Iterable[object]) -> Trip | None:
-    return next((_TRIPS[word] for word in words if word in _TRIPS), None)
+_TRIPS: dict[bytes, Trip] = {
+    feeds_scripts.READ.encode(): "first",
+    b"MGET": "copies",
+    cdn_scripts.PASS.encode(): "fence",
+}
 
 
 class _Spelt(httpx.AsyncBaseTransport):
@@ -215,11 +223,14 @@ async def open_bakers(house: House, *configs: Config) -> AsyncIterator[list[Bake
 @asynccontextmanager
 async def _open_baker(house: House, config: Config) -> AsyncIterator[Baker]:
     turnstile = Turnstile()
-    redis = SlowRedis(connection_pool=house.redis.connection_pool)
-    redis.turnstile = turnstile
+    loads = [("SCRIPT", "LOAD", text) for text in TEXTS.values()]  # or each first trip would be made twice
+    await feeds_scripts.execute(house.redis, loads)
+    settings = house.redis.connection_pool.connection_kwargs
+    redis = Redis.from_pool(ConnectionPool(connection_class=SlowConnection, turnstile=turnstile, **settings))
     app, renderer = create_app(redis, SlowRecord(house.record, turnstile), config)
     async with httpx.AsyncClient(transport=_Spelt(app)) as http:
         yield Baker(app, http, turnstile, renderer.version)
+    await redis.aclose()
 
 
 def config(**settings: Any) -> Config:

@@ -81,6 +81,22 @@ async def test_a_bake_that_fails_fails_for_all_who_wait_and_for_nobody_after(
     assert bakes() <= baked + 2
 
 
+async def test_whoever_comes_at_any_moment_of_a_landing_is_answered(house: House, baker: Baker) -> None:
+    await ada_follows_grace(house)
+    hold = baker.hold("after fence")
+    readers = [asyncio.ensure_future(baker.get(FEED))]
+    await held(hold)
+    hold.go.set()
+    baked = bakes()
+    for _ in range(60):  # one in each turn of the loop, from before its verdict to long after it left
+        readers.append(asyncio.ensure_future(baker.get(FEED)))
+        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(*readers)
+    assert {answer.content for answer in answers} == {answers[0].content}
+    assert bakes() == baked
+
+
 async def test_a_client_who_goes_takes_nobodys_bake_along(house: House, baker: Baker) -> None:
     await ada_follows_grace(house)
     baked, hold = bakes(), baker.hold("candidates")

@@ -113,6 +113,17 @@ async def test_hidden_posts_never_make_a_page_name_one_that_is_too_deep(house: H
     assert [title for page in found for title in page] == numbered(11, 10, 4, 3)
 
 
+async def test_hidden_posts_at_the_top_make_no_page_short(house: House, baker: Baker) -> None:
+    """More of them than are read of a timeline beyond what a first page needs."""
+    await ada_follows_grace(house, posts=70)
+    await house.read(PutSettings(user="ada", muted_tags=("spoiler",)))
+    await baker.get("/feed/ada")  # from here on its timeline is there, and keeps what is muted by its tags later
+    await house.read(*(EditPost(post=f"post-{number:04}", tags=("spoiler",)) for number in range(69, 59, -1)))
+    found = await pages(baker, "/feed/ada/feed.json")
+    assert [title for page in found for title in page] == numbered(*range(59, -1, -1))
+    assert [len(page) for page in found] == [25, 25, 10]
+
+
 @dataclass
 class World:
     """Random posts and what somebody does to them, in the order it is done."""
