@@ -7,6 +7,7 @@ which is not, uses Starlette.
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -77,7 +78,7 @@ class Feeds:
             answer = await self._door.answer(target)
         except (RedisError, RecordUnavailable, OSError) as error:
             log.error("Could not bake %s: %r. Answered 503.", target.page, error)
-            metrics.ANSWERS.labels("503", "none").inc()
+            metrics.answers(503, "none").inc()
             await self._unavailable(target, scope, send)
             return
         encoding, validators = _conditions(scope)
@@ -85,7 +86,7 @@ class Feeds:
         status = answer.artifact.status
         if status == 200 and validators and _matches(validators, encoded.etag):
             status = 304
-        metrics.ANSWERS.labels(str(status), answer.source).inc()
+        metrics.answers(status, answer.source).inc()
         await _send(scope, send, status, _headers(answer, encoded), encoded.body)
 
     async def _not_allowed(self, send: Send) -> None:
@@ -105,7 +106,7 @@ class Feeds:
             (b"cache-control", b"s-maxage=%d" % IMPOSSIBLE_S),
             (self._tag_header, tags.GLOBAL.encode()),
         ]
-        metrics.ANSWERS.labels("404", "none").inc()
+        metrics.answers(404, "none").inc()
         await self._message(scope, send, 404, "html", headers)
 
     async def _unavailable(self, target: Target, scope: Scope, send: Send) -> None:
@@ -148,6 +149,7 @@ def _conditions(scope: Scope) -> tuple[Encoding, bytes]:
     return "gzip" if accepts_gzip(accepted) else "", validators
 
 
+@lru_cache(maxsize=1000)
 def accepts_gzip(value: bytes) -> bool:
     """Tell whether an ``Accept-Encoding`` accepts gzip (RFC 9110 §12.5.3): named or ``*``, and not with ``q=0``."""
     quality: dict[str, float] = {}

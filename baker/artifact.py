@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal, NamedTuple
 
 from baker.freshness import Freshness
@@ -48,11 +49,13 @@ class Artifact:
     @property
     def size(self) -> int:
         """Bytes that the artifact may keep in memory, roughly: headers, a plain and a compressed body."""
-        return 4000 + sum([len(part.plain) + len(part.deflated) for part in self.parts])
+        return 4000 + sum(map(len, chain.from_iterable(self.parts)))
 
     def _encode(self, encoding: Encoding, tag_header: bytes, extra: Sequence[Header]) -> Encoded:
         listed = tags.header(self.tags)
-        body = join_gzip(self.parts) if encoding else join(self.parts)
+        body = join(self.parts)
+        if encoding:
+            body = join_gzip(self.parts, body)
         validator = etag(self.parts, listed, encoding).encode()
         headers: list[Header] = [
             (b"content-type", self.content_type.encode()),

@@ -121,7 +121,7 @@ class Door:
 
 
 def _count(target: Target, artifact: Artifact, seconds: float) -> None:
-    metrics.BAKES.labels(target.kind, target.format).inc()
+    metrics.bakes(target.kind, target.format).inc()
     metrics.BAKE_SECONDS.observe(seconds)
     if events.isEnabledFor(logging.INFO):
         path = target.page + ("" if target.format == "html" else f"/feed.{target.format}")

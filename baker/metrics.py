@@ -1,5 +1,7 @@
 """The baker's metrics."""
 
+from functools import cache
+
 from prometheus_client import Counter, Histogram
 
 BAKES = Counter("edgebake_bakes_total", "Artifacts baked, passed or not", ["kind", "format"])
@@ -10,3 +12,15 @@ ANSWERS = Counter("edgebake_answers_total", "Answers that left the origin", ["st
 NOT_PASSED = Counter("edgebake_not_passed_total", "Answers that did not pass the fence and were baked again")
 LATE = Counter("edgebake_late_total", "Answers that left marked late", ["why"])
 READ_THROUGH = Counter("edgebake_read_through_total", "Resources read from the system of record", ["resource"])
+
+
+@cache  # finding a labelled counter takes longer than to count with it
+def bakes(kind: str, format: str) -> Counter:
+    """Return the counter of bakes of a kind in a format."""
+    return BAKES.labels(kind, format)
+
+
+@cache
+def answers(status: int, source: str) -> Counter:
+    """Return the counter of answers with a status from a source."""
+    return ANSWERS.labels(str(status), source)

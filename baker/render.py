@@ -14,7 +14,7 @@ from baker.splice import Part, part, stored
 
 __all__ = ["ENDINGS", "Card", "Format", "Page", "Renderer", "content_type", "missing_content_type"]
 
-_SEPARATOR = stored(b",")
+_COMMA = stored(b",")
 _is_host = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?").fullmatch
 
 _CONTENT_TYPES: dict[Format, str] = {
@@ -67,7 +67,7 @@ class Renderer:
             case "html":
                 return part(self._html.card(card, language, full=full))
             case "json":
-                return part(self._json.item(card))
+                return _after_comma(part(self._json.item(card)))
             case "atom":
                 return part(self._atom.entry(card))
             case _:
@@ -84,7 +84,7 @@ class Renderer:
                 return self._html.page(page, fragments)
             case "json":
                 head = stored(self._json.head(page, self._html.title(page)))
-                return [head, *_separated(fragments), self._json_tail]
+                return [head, *_first_bare(fragments), self._json_tail]
             case "atom":
                 head = stored(self._atom.head(page, self._html.title(page)))
                 return [head, *fragments, self._atom_tail]
@@ -122,10 +122,17 @@ class Renderer:
                 assert_never(format)
 
 
-def _separated(fragments: Sequence[Part]) -> list[Part]:
-    spaced = [_SEPARATOR] * (2 * len(fragments) - 1)
-    spaced[::2] = fragments
-    return spaced
+def _after_comma(item: Part) -> Part:
+    """Return an item of a JSON list with the comma before it: one part to join where there would be two."""
+    return Part(_COMMA.plain + item.plain, _COMMA.deflated + item.deflated, item.digest)
+
+
+def _first_bare(items: Sequence[Part]) -> Sequence[Part]:
+    """Return the items of a JSON list, the first without its comma."""
+    if not items:
+        return items
+    plain, deflated, digest = items[0]
+    return [Part(plain[len(_COMMA.plain) :], deflated[len(_COMMA.deflated) :], digest), *items[1:]]
 
 
 def template_version(folder: Path) -> str:

@@ -5,14 +5,15 @@ further shows that there is an older page. So no page is short but the last, and
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 from baker.card import Format
 from baker.fragments import Fragments
 from baker.metrics import READ_THROUGH
 from baker.reads import First, Reads
 from baker.shelf import Row, Shelf
+from baker.splice import stored
 from feeds import copies, keys
 from feeds.ids import shard_of
 from feeds.model import Candidate, OrderKey
@@ -24,9 +25,11 @@ SPARE = 2
 
 OLDER = 64
 
+UNKNOWN = Row("", "", stored(b""), 0, 0, frozenset(), "", "")
+"""Stands for a row that is not on the shelf."""
 
-@dataclass(frozen=True, slots=True)
-class Viewer:
+
+class Viewer(NamedTuple):
     """Whose list it is, which ``authors`` may be in it, and what is left out."""
 
     which: keys.List
@@ -42,8 +45,7 @@ class Viewer:
         return author in self.authors and author not in self.muted_authors
 
 
-@dataclass(frozen=True, slots=True)
-class Selected:
+class Selected(NamedTuple):
     """The rows of a page, and the ``next`` one, which shows that there is an older page; its tag is watched for that.
 
     ``passed`` counts the candidates from the page's place down to its last row, shown or not.
@@ -91,10 +93,38 @@ class Selector:
 
     async def select(self, viewer: Viewer, format: Format, timeline: Timeline, place: OrderKey | None) -> Selected:
         """Return the rows below a place (None: from the top)."""
+        if (selected := self._from_shelf(viewer, format, timeline, place)) is not None:
+            return selected
         try:
             return await self._select(viewer, format, timeline, place, trusting=True)
         except _Moved:
             return await self._select(viewer, format, Timeline((), inf), place, trusting=False)
+
+    def _from_shelf(
+        self, viewer: Viewer, format: Format, timeline: Timeline, place: OrderKey | None
+    ) -> Selected | None:
+        """Select where the shelf has all that the timeline proposes, at one go; None where it does not do."""
+        view = self._shelf.view(format, self._fragments.language(format, viewer.language))
+        _, _, authors, muted, topics, size, _ = viewer
+        rows: list[Row] = []
+        passed, seen = 0, 0
+        for published_ms, post, author in timeline.candidates:
+            if published_ms <= timeline.mark:
+                break
+            if author not in authors or author in muted or (place and (published_ms, post) >= place):
+                continue
+            seen += 1
+            if (row := view.get(post, UNKNOWN)) is None:
+                continue
+            if row is UNKNOWN or row.published_ms != published_ms:
+                return None
+            if topics and topics & row.topics:
+                continue
+            if len(rows) == size:
+                return Selected(rows, row, passed)
+            rows.append(row)
+            passed = seen
+        return Selected(rows, None, passed) if timeline.mark == -inf else None
 
     async def _select(
         self,

@@ -42,7 +42,7 @@ async def baker(stack: AsyncExitStack, settings: Settings, options: dict[str, An
     With none every read is a bake; the posts in them are kept ready to be joined all the same, as in production.
     """
     record = await stack.enter_async_context(opened_record(settings))
-    redis = await stack.enter_async_context(opened_redis(settings))
+    redis = await stack.enter_async_context(opened_redis(settings, time_replies=False))
     renderer = Renderer(FOLDER, public_url=handlers.PUBLIC_URL)
     shelf = Shelf()
     fence = Fence(redis, shelf)
@@ -68,7 +68,7 @@ async def serve(name: str, options: dict[str, Any]) -> None:
         elif name == "constant":
             app = handlers.constant(options["sizes"])
         else:
-            redis = await stack.enter_async_context(opened_redis(settings))
+            redis = await stack.enter_async_context(opened_redis(settings, time_replies=False))
             app = await handlers.jinja(redis, options["users"], one_by_one=name == "one by one")
         listener = listen("127.0.0.1", 0, "the bench's port")
         server = Server(app, date=True)

@@ -98,7 +98,7 @@ class PendingSet:
     async def stored(self) -> list[Minted]:
         """Return the batches that are not complete: what a new drain loop takes up."""
         (rows,) = await scripts.execute(self._redis, [("HGETALL", self._batches)])
-        return [_minted(batch.decode(), row) for batch, row in rows.items()]
+        return [_minted(batch.decode(), row) for batch, row in scripts.fields(rows).items()]
 
     async def ids(self) -> set[str]:
         """Return the ids of the batches that are not complete."""

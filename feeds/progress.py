@@ -72,7 +72,7 @@ class Board:
         (names,) = await scripts.execute(self._redis, [("ZRANGE", keys.WAITING, 0, limit - 1)])
         changes = [name.decode() for name in names]
         rows = await scripts.execute(self._redis, [("HGETALL", keys.change(change)) for change in changes])
-        return [_waiting(change, row) for change, row in zip(changes, rows, strict=True)]
+        return [_waiting(change, scripts.fields(row)) for change, row in zip(changes, rows, strict=True)]
 
     async def sent(self, changes: Sequence[str]) -> None:
         """Note that every edge has taken these changes' first batches."""
@@ -99,7 +99,7 @@ class Board:
         row = await self._record.change(change)
         if row is None:
             return None
-        (kept,) = await scripts.execute(self._redis, [("HGETALL", keys.change(change))])
+        kept = scripts.fields((await scripts.execute(self._redis, [("HGETALL", keys.change(change))]))[0])
         at: dict[State, int] = {"accepted": row.accepted_ms}
         state: State = "accepted"
         for step in ("readable", "sent", "live"):

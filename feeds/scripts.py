@@ -7,7 +7,8 @@ from importlib.resources import files
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import NoScriptError, ResponseError
 
 TEXTS: dict[str, str] = {}
 """Every script's text, by its digest."""
@@ -53,8 +54,32 @@ async def execute(redis: Redis, commands: Sequence[Command], texts: Mapping[str,
         return await _send(redis, commands)
 
 
+def fields(reply: Mapping[bytes, bytes] | Sequence[bytes]) -> Mapping[bytes, bytes]:
+    """Return a hash as HGETALL gives it: ``field, value, …`` in RESP2, a map in RESP3."""
+    return reply if isinstance(reply, Mapping) else dict(zip(reply[::2], reply[1::2], strict=True))
+
+
 async def _send(redis: Redis, commands: Sequence[Command]) -> list[Any]:
-    async with asyncio.timeout(TRIP_S), redis.pipeline(transaction=False) as pipe:
-        for command in commands:
-            pipe.execute_command(*command)
-        return await pipe.execute()
+    """Send commands over one connection and read every reply, as Redis gives it; then raise the first that is an error.
+
+    A pipeline of redis-py does the same and more (callbacks for each command's reply), for three times the time.
+    """
+    pool = redis.connection_pool
+    async with asyncio.timeout(TRIP_S):
+        connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py
+        try:
+            await connection.send_packed_command(connection.pack_commands(commands))
+            replies = [await _reply(connection) for _ in commands]
+        finally:
+            await pool.release(connection)
+    for reply in replies:
+        if isinstance(reply, ResponseError):
+            raise reply
+    return replies
+
+
+async def _reply(connection: AbstractConnection) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
