@@ -6,7 +6,17 @@ import pytest
 
 from cdn import keys as cdn_keys
 from cdn import scripts
-from feeds.command import Command, DeletePost, EditPost, PutSettings, RenameUser
+from feeds.command import (
+    Block,
+    Command,
+    DeletePost,
+    EditPost,
+    PutSettings,
+    PutSite,
+    RenameUser,
+    Unfollow,
+    UnpublishPost,
+)
 from feeds.ids import shard_of
 from tests.integration.baking import (
     Baker,
@@ -159,6 +169,10 @@ CHANGES: dict[str, tuple[str, Command]] = {
     "an author's own page": ("/author/grace", post(8)),
     "a page for one post": ("/post/post-0001", RenameUser(user="grace", name="Admiral")),
     "an older page": ("/feed/ada/after/post-0002", EditPost(post="post-0001", title="Newest")),
+    "a post was unpublished": ("/author/grace/feed.json", UnpublishPost(post="post-0001")),
+    "somebody was unfollowed": ("/feed/ada/feed.atom", Unfollow(user="ada", author="alan")),
+    "the site was renamed": ("/feed/ada", PutSite(title="Ours")),
+    "an author blocked the reader": ("/feed/ada/feed.json", Block(user="grace", blocked="ada")),
 }
 
 

@@ -1,8 +1,12 @@
 """What the feeds port answers where there is nothing to show, or nothing to answer from."""
 
+import asyncio
+import gc
+
 import pytest
 from redis.exceptions import ConnectionError as RedisGone
 
+from baker.artifact import Artifact
 from baker.bake import Limits
 from feeds.command import (
     CreatePost,
@@ -100,6 +104,23 @@ async def test_an_unknown_user_is_404_with_tags_so_that_creating_them_drops_it(h
             assert tags_of(answer) == ["g", f"s-{EVE:02x}", *own]
             assert answer.headers["vary"] == "Accept-Encoding"
     assert {"g", f"s-{EVE:02x}", "u-eve", "a-eve"} <= await ledger(house, EVE)
+
+
+async def test_a_flood_of_unknown_names_takes_no_more_than_the_memory_and_every_known_feed_survives(
+    house: House,
+) -> None:
+    await ada_follows_grace(house)
+    async with open_bakers(house, config(memory_bytes=100_000)) as (baker,):
+        await baker.get("/feed/ada")
+        gc.collect()
+        artifacts = sum(isinstance(kept, Artifact) for kept in gc.get_objects())
+        for start in range(0, 400, 100):
+            flood = await asyncio.gather(*(baker.get(f"/feed/nobody-{start + number}") for number in range(100)))
+            assert {answer.status_code for answer in flood} == {404}
+        del flood
+        gc.collect()
+        assert sum(isinstance(kept, Artifact) for kept in gc.get_objects()) <= artifacts + 25
+        assert len(titles(await baker.get("/feed/ada"))) == 3
 
 
 async def test_an_unknown_user_who_is_created_is_answered_next(house: House, baker: Baker) -> None:
