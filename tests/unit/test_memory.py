@@ -6,13 +6,14 @@ from baker.memory import Memory
 from baker.paths import Target
 from baker.splice import part
 
-ONE = 4000
-
 
 def artifact(user: str, body: bytes = b"") -> Artifact:
-    """Return an artifact of about ONE bytes and its body's."""
+    """Return an artifact of ONE bytes and twice its body's."""
     target = Target("feed", user, "html", None)
     return Artifact(target, 200, "text/html", [part(body)], ["g"], {"g"}, Freshness(), 0)
+
+
+ONE = artifact("ada").size
 
 
 def test_what_was_put_last_is_kept() -> None:
