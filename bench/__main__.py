@@ -13,6 +13,8 @@ from bench import bake, bulk, freshness
 from bench.report import Report, Say
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
+WIDTH = 120
+"""Columns of a table that is written to a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def main() -> None:
     if wished.json:
         print(report.as_json())
     else:
-        report.show(Console())
+        report.show(Console(width=None if sys.stdout.isatty() else WIDTH))
 
 
 def listed() -> Table:
