@@ -16,7 +16,7 @@ from feeds.change import decode, subject_of
 from feeds.outbox import OutboxRow
 from feeds.progress import now_ms
 from feeds.record import Record
-from feeds.stream import hold, let_go
+from feeds.stream import came, hold, let_go
 
 BATCH = 500
 POLL_S = 0.25
@@ -50,8 +50,7 @@ class Relay:
                     if asyncio.get_running_loop().time() - pruned > PRUNE_EVERY_S:
                         pruned = asyncio.get_running_loop().time()
                         await self._record.outbox_prune(now_ms() - KEEP_MS)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), POLL_S)
+                await came(woken, POLL_S)
         await let_go(self._lease)
 
     async def relay(self) -> int:

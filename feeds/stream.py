@@ -87,7 +87,8 @@ def _number(entry: bytes) -> tuple[int, int]:
 async def came(event: asyncio.Event, seconds: float) -> bool:
     """Wait for an event so many seconds at most; tell whether it came.
 
-    Loops that talk to Redis are ended by an event, not cancelled: redis-py at times takes a cancellation for itself.
+    Loops that talk to Redis are ended by an event, not cancelled: redis-py sends with ``asyncio.wait_for``, which in
+    Python 3.11 drops a cancellation that comes as it ends (python/cpython#86296).
     """
     try:
         async with asyncio.timeout(seconds):

@@ -5,7 +5,6 @@ with what to do, a metric, and a retry of the same bytes; it is never the end of
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from cdn.errors import EdgeBusy, InvalidationRefused, InvalidationUnknown
 from cdn.ledger import ALL_SHARDS
 from cdn.pending import CallBudget, Minted, PendingSet, ShardState
 from feeds.progress import Board, Waiting, now_ms
-from feeds.stream import hold, let_go
+from feeds.stream import came, hold, let_go
 from invalidator import metrics
 from invalidator.plan import Limits, Plan, plan
 
@@ -90,9 +89,8 @@ class Drain:
         while not stop.is_set():
             self.woken.clear()
             wait = await self.step() if await self.hold() else IDLE_S
-            with contextlib.suppress(TimeoutError):
-                if wait > 0:
-                    await asyncio.wait_for(self.woken.wait(), wait)
+            if wait > 0:
+                await came(self.woken, wait)
         await let_go(self._lease)
 
     async def hold(self) -> bool:

@@ -46,7 +46,7 @@ async def until(condition: Callable[[], Awaitable[object]], seconds: float = 10)
 
 async def kill(task: asyncio.Task[None]) -> None:
     """End a task where it stands, as a process ends that is killed."""
-    while not task.done():  # redis-py at times takes a cancellation for itself
+    while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=0.05)
 
@@ -243,7 +243,7 @@ class House:
 @asynccontextmanager
 async def open_house(redis_url: str, file: Path) -> AsyncIterator[House]:
     """Open a house over a Redis and a SQLite file that hold nothing."""
-    redis = Redis.from_url(redis_url)
+    redis = Redis.from_url(redis_url, protocol=2, socket_timeout=None)  # with one, tasks cannot be killed reliably
     record = await Record.open(f"sqlite:///{file}")
     try:
         yield House(redis, record, file)
