@@ -1,0 +1,249 @@
+"""The whole loop, all parts at work and dying: after a change is live, no edge has what was before it."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from cdn import keys as cdn_keys
+from cdn.edge import Batch, Receipt
+from feeds import keys
+from feeds.command import (
+    Command,
+    CreatePost,
+    DeletePost,
+    EditPost,
+    Follow,
+    Invalidate,
+    PublishPost,
+    PutSettings,
+    PutUser,
+    RenameUser,
+    Unfollow,
+    UnpublishPost,
+)
+from feeds.errors import Refused
+from feeds.fanout import Fanout
+from feeds.relay import Relay
+from feeds.worker import Worker
+from invalidator.recorder import Recorder
+from tests.integration.baking import Baker, config, open_bakers, tags_of
+from tests.integration.house import FakeEdge, House, kill, until
+from tests.integration.records import at
+
+LEASE_MS = 60
+AUTHORS = ["ann", "bob", "cat"]
+READERS = ["ada", "eve", "kim", "max"]
+PATHS = [
+    *(f"/feed/{user}/feed.json" for user in (*AUTHORS, *READERS)),
+    *(f"/author/{author}/feed.json" for author in AUTHORS),
+]
+
+Loop = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+
+class Cache(FakeEdge):
+    """An edge that keeps what it is given; what was dropped while it was on its way is not kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[str, httpx.Response] = {}
+
+    async def invalidate(self, batch: Batch) -> Receipt:
+        """Drop what carries one of the tags."""
+        receipt = await super().invalidate(batch)
+        self.kept = {path: kept for path, kept in self.kept.items() if not set(batch.tags) & set(tags_of(kept))}
+        return receipt
+
+    async def read(self, baker: Baker, path: str) -> None:
+        """Read a path through the edge."""
+        if path in self.kept:
+            return
+        began = len(self.calls)
+        answer = await baker.get(path)
+        dropped = {tag for batch in self.calls[began:] for tag in batch.tags}
+        if "s-maxage=1," not in answer.headers["cache-control"] and not dropped & set(tags_of(answer)):
+            self.kept[path] = answer
+
+
+def shown(answer: httpx.Response) -> list[tuple[str, str]]:
+    """Return what a JSON feed shows: titles and authors' names."""
+    if answer.status_code != 200:
+        return []
+    return [(item["title"], item["authors"][0]["name"]) for item in orjson.loads(answer.content)["items"]]
+
+
+async def truth(house: House, path: str) -> list[tuple[str, str]]:
+    """Return what a path must show, by the system of record alone."""
+    _, kind, user, _ = path.split("/")
+    record = house.record
+    if kind == "author":
+        found = await record.author_posts(user, before=None, limit=25)
+    else:
+        found = await record.candidates(user, before=None, limit=25, own=True)
+    posts = await record.posts([candidate.post for candidate in found])
+    users = await record.users(list({candidate.author for candidate in found}))
+    return [(posts[candidate.post].title, users[candidate.author].name) for candidate in found]
+
+
+class Staff:
+    """The processes that carry changes, each of which may be killed, and is started again."""
+
+    def __init__(self, house: House, chance: random.Random) -> None:
+        self._house = house
+        self._chance = chance
+        self._stop = asyncio.Event()
+        self._number = 0
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+        for part in ("relay", "fanout 1", "fanout 2", "recorder 1", "recorder 2", "drain"):
+            self._start(part)
+
+    async def kill_one(self) -> None:
+        """Kill one, and start another in its place. Leases run out at once."""
+        part = self._chance.choice(list(self.tasks))
+        await kill(self.tasks[part])
+        await self._house.redis.delete(keys.RELAY_LEASE, cdn_keys.lease("main"))
+        self._start(part)
+
+    async def end(self) -> None:
+        """Stop all, and raise what any of them raised."""
+        self._stop.set()
+        await asyncio.gather(*self.tasks.values())
+
+    def _start(self, part: str) -> None:
+        self._number += 1
+        loop = self._loop(part.partition(" ")[0], f"{part} {self._number}")
+        self.tasks[part] = asyncio.create_task(loop(self._stop))
+
+    def _loop(self, part: str, name: str) -> Loop:
+        house = self._house
+        match part:
+            case "relay":
+                return Relay(house.redis, house.record).run
+            case "fanout":
+                fanout = Fanout(house.redis, house.record, house.timelines, chunk=2)
+                return Worker(house.redis, fanout, name, lease_ms=LEASE_MS).run
+            case "recorder":
+                return Recorder(house.redis, house.ledger, house.board, name, wake=lambda: None, lease_ms=LEASE_MS).run
+            case _:
+                return house.drain_of(house.edge).run
+
+
+class Town:
+    """Writers and readers over a house, with a cache before two bakers."""
+
+    def __init__(self, house: House, bakers: list[Baker], chance: random.Random) -> None:
+        self.house = house
+        self.bakers = bakers
+        self.chance = chance
+        self.posts: list[str] = []
+        self.edits = 0
+
+    @property
+    def cache(self) -> Cache:
+        """The edge."""
+        assert isinstance(self.house.edge, Cache)
+        return self.house.edge
+
+    def command(self) -> Command:
+        """Return something that a user may do."""
+        self.edits += 1
+        author, reader = self.chance.choice(AUTHORS), self.chance.choice([*READERS, *AUTHORS])
+        post = self.chance.choice(self.posts or ["none"])
+        when = at(-self.chance.randrange(1, 1000) * 1000)
+        muted = tuple(self.chance.sample(AUTHORS, self.chance.randrange(2)))
+        title = f"Title {self.edits}"
+        choices: list[Command] = [
+            CreatePost(post=f"post-{self.edits}", author=author, title=title, published=when),
+            CreatePost(post=f"post-{self.edits}", author=author, title=title, published=when),
+            EditPost(post=post, title=title),
+            EditPost(post=post, title=title),
+            EditPost(post=post, published=when),
+            UnpublishPost(post=post),
+            PublishPost(post=post),
+            DeletePost(post=post),
+            RenameUser(user=author, name=f"Name {self.edits}"),
+            Follow(user=reader, author=author),
+            Unfollow(user=reader, author=author),
+            PutSettings(user=reader, muted_authors=muted),
+            Invalidate(scope="user", user=reader),
+            Invalidate(scope="global") if self.edits % 10 == 0 else EditPost(post=post, title=title),
+        ]
+        return self.chance.choice(choices)
+
+    async def write(self) -> None:
+        """Do something, and wait until it is live."""
+        command = self.command()
+        try:
+            (outcome,) = await self.house.apply(command)
+            await self.house.redis.publish(keys.WAKE_RELAY, "")
+        except Refused:
+            return
+        if isinstance(command, CreatePost):
+            self.posts.append(outcome.subject_id)
+        if (change := outcome.change) is not None:
+            await until(lambda: self._is_live(change), seconds=20)
+
+    async def _is_live(self, change: str) -> bool:
+        return await self.house.state(change) == "live"
+
+    async def read(self, stop: asyncio.Event) -> None:
+        """Read whatever the cache does not have, again and again."""
+        while not stop.is_set():
+            await self.cache.read(self.chance.choice(self.bakers), self.chance.choice(PATHS))
+            await asyncio.sleep(0)
+
+    async def check(self) -> None:
+        """Compare what the cache has with the truth. Nothing changes meanwhile."""
+        for path, kept in list(self.cache.kept.items()):
+            assert shown(kept) == await truth(self.house, path), f"{path} is stale"
+
+
+@asynccontextmanager
+async def open_town(house: House, seed: int) -> AsyncIterator[Town]:
+    """Open a town of a few users."""
+    house.edge = Cache()
+    async with open_bakers(house, config(), config()) as bakers:
+        await house.apply(*(PutUser(user=user, name=user.title()) for user in (*AUTHORS, *READERS)))
+        await house.apply(*(Follow(user=user, author="ann") for user in READERS))
+        yield Town(house, bakers, random.Random(seed))
+
+
+@asynccontextmanager
+async def at_work(town: Town, readers: int) -> AsyncIterator[Staff]:
+    """Let the staff carry changes and readers read, until the block ends; nobody is left behind."""
+    staff, stop = Staff(town.house, town.chance), asyncio.Event()
+    reading = [asyncio.create_task(town.read(stop)) for _ in range(readers)]
+    try:
+        yield staff
+        stop.set()
+        await asyncio.gather(*reading)
+        await staff.end()
+    finally:
+        for task in (*reading, *staff.tasks.values()):
+            await kill(task)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_nothing_stays_stale_while_everybody_works(house: House, seed: int) -> None:
+    async with open_town(house, seed) as town, at_work(town, readers=3):
+        for _ in range(6):
+            await asyncio.gather(*(town.write() for _ in range(5)))
+            await town.check()
+        assert len(town.cache.calls) > 5
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_nothing_stays_stale_while_everybody_may_die(house: House, seed: int) -> None:
+    async with open_town(house, seed) as town, at_work(town, readers=2) as staff:
+        for _ in range(5):
+            writers = [asyncio.create_task(town.write()) for _ in range(4)]
+            for _ in range(3):
+                await staff.kill_one()
+            await asyncio.gather(*writers)
+            await town.check()
