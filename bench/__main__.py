@@ -12,7 +12,7 @@ from rich.table import Table
 from bench import bake, bulk, freshness
 from bench.report import Report, Say
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path("data")
 WIDTH = 120
 """Columns of a table that is written to a file."""
 

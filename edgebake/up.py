@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from edgebake import plan
-from edgebake.beginning import Beginning, begin, make_current
+from edgebake.beginning import Beginning, begin, make_current, settled
 from edgebake.child import Child
 from edgebake.console import Screen
 from edgebake.errors import ChildFailed
@@ -99,6 +99,7 @@ class Up:
         for child in self._children.values():
             child.begin()
         await self._until_ready()
+        await settled(self._settings, beginning.changes)
         self._announce(beginning)
         self._template_version = beginning.template_version
 
