@@ -137,11 +137,11 @@ class Staff:
 class Town:
     """Writers and readers over a house, with a cache before two bakers."""
 
-    def __init__(self, house: House, bakers: list[Baker], chance: random.Random) -> None:
+    def __init__(self, house: House, bakers: list[Baker], chance: random.Random, posts: list[str]) -> None:
         self.house = house
         self.bakers = bakers
         self.chance = chance
-        self.posts: list[str] = []
+        self.posts = posts
         self.edits = 0
 
     @property
@@ -154,7 +154,7 @@ class Town:
         """Return something that a user may do."""
         self.edits += 1
         author, reader = self.chance.choice(AUTHORS), self.chance.choice([*READERS, *AUTHORS])
-        post = self.chance.choice(self.posts or ["none"])
+        post = self.chance.choice(self.posts)
         when = at(-self.chance.randrange(1, 1000) * 1000)
         muted = tuple(self.chance.sample(AUTHORS, self.chance.randrange(2)))
         title = f"Title {self.edits}"
@@ -162,11 +162,11 @@ class Town:
             CreatePost(post=f"post-{self.edits}", author=author, title=title, published=when),
             CreatePost(post=f"post-{self.edits}", author=author, title=title, published=when),
             EditPost(post=post, title=title),
-            EditPost(post=post, title=title),
             EditPost(post=post, published=when),
             UnpublishPost(post=post),
             PublishPost(post=post),
             DeletePost(post=post),
+            RenameUser(user=author, name=f"Name {self.edits}"),
             RenameUser(user=author, name=f"Name {self.edits}"),
             Follow(user=reader, author=author),
             Unfollow(user=reader, author=author),
@@ -178,16 +178,35 @@ class Town:
 
     async def write(self) -> None:
         """Do something, and wait until it is live."""
-        command = self.command()
         try:
-            (outcome,) = await self.house.apply(command)
-            await self.house.redis.publish(keys.WAKE_RELAY, "")
+            change = await (self._import() if self.chance.random() < 0.1 else self._apply())
         except Refused:
             return
+        await self.house.redis.publish(keys.WAKE_RELAY, "")
+        if change is not None:
+            await until(lambda: self._is_live(change), seconds=20)
+
+    async def _apply(self) -> str | None:
+        command = self.command()
+        (outcome,) = await self.house.apply(command)
         if isinstance(command, CreatePost):
             self.posts.append(outcome.subject_id)
-        if (change := outcome.change) is not None:
-            await until(lambda: self._is_live(change), seconds=20)
+        return outcome.change
+
+    async def _import(self) -> str | None:
+        """Import a new name, a new post and another title, or a follow."""
+        self.edits += 1
+        author, reader, title = self.chance.choice(AUTHORS), self.chance.choice(READERS), f"Title {self.edits}"
+        record, of_author = self.house.record, f"{author}-1"
+        posts = [CreatePost(post=post, author=author, title=title) for post in (of_author, f"post-{self.edits}")]
+        match self.chance.randrange(3):
+            case 0:
+                imported = await record.import_users([PutUser(user=author, name=f"Name {self.edits}")])
+            case 1:
+                imported = await record.import_posts(posts)
+            case _:
+                imported = await record.import_follows([Follow(user=reader, author=author)])
+        return imported.change
 
     async def _is_live(self, change: str) -> bool:
         return await self.house.state(change) == "live"
@@ -210,8 +229,10 @@ async def open_town(house: House, seed: int) -> AsyncIterator[Town]:
     house.edge = Cache()
     async with open_bakers(house, config(), config()) as bakers:
         await house.apply(*(PutUser(user=user, name=user.title()) for user in (*AUTHORS, *READERS)))
-        await house.apply(*(Follow(user=user, author="ann") for user in READERS))
-        yield Town(house, bakers, random.Random(seed))
+        await house.apply(*(Follow(user=user, author=author) for user in READERS for author in ("ann", "bob")))
+        posts = {f"{author}-{number}": author for author in AUTHORS for number in range(5)}
+        await house.apply(*(CreatePost(post=post, author=posts[post], title="One", published=at(0)) for post in posts))
+        yield Town(house, bakers, random.Random(seed), list(posts))
 
 
 @asynccontextmanager
@@ -229,7 +250,7 @@ async def at_work(town: Town, readers: int) -> AsyncIterator[Staff]:
             await kill(task)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_nothing_stays_stale_while_everybody_works(house: House, seed: int) -> None:
     async with open_town(house, seed) as town, at_work(town, readers=3):
         for _ in range(6):
@@ -238,7 +259,7 @@ async def test_nothing_stays_stale_while_everybody_works(house: House, seed: int
         assert len(town.cache.calls) > 5
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_nothing_stays_stale_while_everybody_may_die(house: House, seed: int) -> None:
     async with open_town(house, seed) as town, at_work(town, readers=2) as staff:
         for _ in range(5):
