@@ -1,0 +1,140 @@
+"""The recorder: recorded, noted, acknowledged, in this order; a part that came twice is recorded twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.exceptions import ResponseError
+
+from cdn import keys as cdn_keys
+from feeds import keys, scripts
+from feeds.affected import Affected, entry
+from feeds.change import PostEdited, PostPublished, SiteChanged
+from feeds.command import PutUser
+from feeds.ids import shard_of
+from invalidator.recorder import Recorder
+from tests.integration.house import House, kill, until
+
+LEASE_MS = 60
+EDITED = PostEdited("p1", "ada", moved=False)
+
+
+def recorder(house: House, name: str = "recorder", woken: list[bool] | None = None) -> Recorder:
+    """Return a recorder; it tells whom it wakes."""
+    told: list[bool] = [] if woken is None else woken
+    return Recorder(house.redis, house.ledger, house.board, name, wake=lambda: told.append(True), lease_ms=LEASE_MS)
+
+
+@asynccontextmanager
+async def recording(house: House, name: str = "recorder") -> AsyncIterator[list[bool]]:
+    """Let a recorder run until the block ends; yield how often it woke the drain loop."""
+    stop, woken = asyncio.Event(), list[bool]()
+    task = asyncio.create_task(recorder(house, name, woken).run(stop))
+    try:
+        yield woken
+    finally:
+        stop.set()
+        await asyncio.wait([task], timeout=5)
+        await kill(task)
+    task.result()
+
+
+async def report(house: House, *parts: Affected) -> None:
+    """Report parts as fan-out does."""
+    await scripts.execute(house.redis, [entry(part) for part in parts])
+
+
+def edit(change: str = "c1") -> Affected:
+    """Return the only part of an edit of p1."""
+    return Affected(change, EDITED, "a", 0, 1, shared=True)
+
+
+async def open_entries(house: House) -> int:
+    """Return how many parts were taken and not acknowledged."""
+    pending: int = (await house.redis.xpending(keys.AFFECTED, "invalidator"))["pending"]
+    return pending
+
+
+async def is_readable(house: House, change: str) -> bool:
+    """Tell whether a change is readable."""
+    return bool(await house.redis.hexists(keys.change(change), "readable"))
+
+
+async def test_what_is_reported_is_recorded_and_the_drain_loop_is_woken(house: House) -> None:
+    await house.leave(5, "p-p1")
+    async with recording(house) as woken:
+        await report(house, edit())
+        await until(lambda: is_readable(house, "c1"))
+    assert await house.waiting() == {"p-p1": [5]}
+    assert woken
+    assert await open_entries(house) == 0
+
+
+async def test_a_change_waits_for_the_counts_of_the_shards_its_own_tags_went_to(house: House) -> None:
+    users = ("ada", "eve")
+    parts = [
+        Affected("c1", SiteChanged(), "a", 0, None, users=("ada",)),
+        Affected("c2", SiteChanged(), "b", 0, None, users=("eve",)),
+    ]
+    await house.recorder.record(parts)
+    found = [await house.redis.hgetall(keys.change(change)) for change in ("c1", "c2")]
+    named = [f"count:{shard_of(user)}".encode() for user in users]
+    assert [[name in row for row in found] for name in named] == [[True, False], [False, True]]
+
+
+async def test_parts_of_one_reading_are_recorded_under_one_count(house: House) -> None:
+    await house.recorder.record([edit(f"c{number}") for number in range(100)])
+    assert await house.redis.get(cdn_keys.count(5)) == b"1"
+
+
+async def test_a_failure_before_the_record_leaves_the_part_to_be_taken_over(house: House) -> None:
+    await house.redis.set(cdn_keys.fence(7)[1], "no sorted set")
+    await report(house, edit())
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await recorder(house, "dying").run(asyncio.Event())
+    assert not await is_readable(house, "c1")
+    await house.redis.delete(cdn_keys.fence(7)[1])
+    async with recording(house, "alive"):
+        await until(lambda: is_readable(house, "c1"))
+        await until(lambda: _is_empty(house))
+
+
+async def _is_empty(house: House) -> bool:
+    return await open_entries(house) == 0
+
+
+async def test_a_part_recorded_twice_is_waited_for_under_its_newer_count(house: House) -> None:
+    for _ in range(2):
+        await house.recorder.record([edit()])
+    (waiting,) = await house.board.waiting(10)
+    assert waiting.counts == dict.fromkeys(range(64), 2)
+
+
+async def test_two_recorders_share_the_parts(house: House) -> None:
+    async with recording(house, "one"), recording(house, "two"):
+        await report(house, *(edit(f"c{number}") for number in range(50)))
+        await until(lambda: is_readable(house, "c49"))
+        await until(lambda: _is_empty(house))
+    assert all([await is_readable(house, f"c{number}") for number in range(50)])
+
+
+async def test_recorded_parts_leave_the_stream(house: House) -> None:
+    async with recording(house):
+        await report(house, *(edit(f"c{number}") for number in range(20)))
+        await until(lambda: _is_short(house))
+
+
+async def _is_short(house: House) -> bool:
+    return await house.redis.xlen(keys.AFFECTED) == 1
+
+
+async def test_a_part_says_what_fan_out_said(house: House) -> None:
+    part = Affected("c1", PostPublished("p1", "ada"), "a", 3, None, ("eve",), ("p2",), ("bob",), ("p3",), shared=False)
+    await report(house, part, edit())
+    assert await house.fan_out() == [part, edit()]
+
+
+async def test_a_change_that_names_nobody_is_readable_and_live(house: House) -> None:
+    (change,) = await house.loop(PutUser(user="ada", name="Ada"))
+    assert await house.state(change) == "live"
