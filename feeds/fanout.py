@@ -192,8 +192,9 @@ class Fanout:
         await parts.report(users=ids)
         for authors in chunks([user.id for user in old], POSTS):
             await parts.report(authors=authors)
-            for author in authors:
-                await self._posts_of(author, parts)
+            shown = [post for author in authors async for ids in self._ids_of(author) for post in ids]
+            for posts in chunks(shown, POSTS):
+                await parts.report(posts=posts)
 
     async def _lower_follows(self, users: Sequence[str]) -> None:
         versions = await self._record.follows_versions(users)

@@ -115,8 +115,9 @@ class Timelines:
     async def drop_all(self) -> None:
         """Drop every timeline there is; a rebuild that is under way finds its own gone and is refused."""
         for pattern in ("{*}:feed:*", "{*}:author:*"):
-            found = [key async for key in self._redis.scan_iter(pattern, count=SCANNED)]
-            await scripts.execute(self._redis, [("UNLINK", key) for key in found])
+            found: list[bytes] = [key async for key in self._redis.scan_iter(pattern, count=SCANNED)]
+            for start in range(0, len(found), SCANNED):
+                await scripts.execute(self._redis, [("UNLINK", key) for key in found[start : start + SCANNED]])
 
     async def _read(self, which: keys.List, user: str) -> list[Candidate]:
         if which == "author":

@@ -5,20 +5,22 @@ a change *readable*. Any number of recorders may run.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from redis.asyncio import Redis
 
-from cdn.ledger import Ledger
+from cdn.ledger import ALL_SHARDS, Ledger
 from feeds import affected, keys
 from feeds.affected import Affected
 from feeds.progress import Board
 from feeds.stream import LEASE_MS, Entry, Group
-from invalidator.tagging import by_shard
+from invalidator.tagging import by_shard, merged
 
 GROUP = "invalidator"
 AT_ONCE = 500
 BLOCK_MS = 1000
+TAGS_A_TRIP = 50_000
+"""Tags, once for each shard they go to, from which on a trip is full: it takes Redis about half a second."""
 
 
 class Recorder:
@@ -52,18 +54,30 @@ class Recorder:
                 await self._group.trim()
 
     async def _take(self, entries: Sequence[Entry]) -> None:
-        if entries:
-            await self.record([affected.read(fields) for _, fields in entries])
-            await self._group.done([name for name, _ in entries])
+        for portion in portions([(name, affected.read(fields)) for name, fields in entries]):
+            await self.record([part for _, part in portion])
+            await self._group.done([name for name, _ in portion])
             self._wake()
 
     async def record(self, parts: Sequence[Affected]) -> None:
-        """Record parts and note them with their changes."""
-        recorded = await self._ledger.record(by_shard(parts))
-        counts = {shard: result.count for shard, result in recorded.items()}
-        await self._board.recorded([(part, _of(part, counts)) for part in parts])
+        """Record parts and note them with their changes, each with the counts of the shards that its tags went to."""
+        needs = [by_shard([part]) for part in parts]
+        recorded = await self._ledger.record(merged(needs))
+        await self._board.recorded(
+            [(part, {shard: recorded[shard].count for shard in need}) for part, need in zip(parts, needs, strict=True)]
+        )
 
 
-def _of(part: Affected, counts: dict[int, int]) -> dict[int, int]:
-    """Return those counts that a part must wait for: of the shards that its tags went to."""
-    return {shard: counts[shard] for shard in by_shard([part])}
+def portions(parts: Iterable[tuple[bytes, Affected]]) -> Iterator[list[tuple[bytes, Affected]]]:
+    """Yield parts, with their entries' names, in portions that one trip records."""
+    portion: list[tuple[bytes, Affected]] = []
+    size = 0
+    for entry, part in parts:
+        names = len(part.posts) + len(part.authors) + len(part.guarded)
+        portion.append((entry, part))
+        size += len(part.users) + names * len(ALL_SHARDS)
+        if size >= TAGS_A_TRIP:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion

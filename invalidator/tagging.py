@@ -19,7 +19,7 @@ their feed shows, by others) is guarded too: bakers keep posts for as long as th
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import assert_never
 
 from cdn import tags
@@ -101,6 +101,16 @@ def by_shard(parts: Iterable[Affected]) -> dict[int, Tags]:
         for tag in guard_tags(part):
             for shard in shards_of(tag):
                 found[shard].guards.add(tag)
+    return found
+
+
+def merged(needs: Iterable[Mapping[int, Tags]]) -> dict[int, Tags]:
+    """Return what each shard has to record for all of these."""
+    found: dict[int, Tags] = defaultdict(Tags)
+    for need in needs:
+        for shard, tags_of_shard in need.items():
+            found[shard].dropped |= tags_of_shard.dropped
+            found[shard].guards |= tags_of_shard.guards
     return found
 
 

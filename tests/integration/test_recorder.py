@@ -13,7 +13,7 @@ from feeds.affected import Affected, entry
 from feeds.change import PostEdited, PostPublished, SiteChanged
 from feeds.command import PutUser
 from feeds.ids import shard_of
-from invalidator.recorder import Recorder
+from invalidator.recorder import TAGS_A_TRIP, Recorder, portions
 from tests.integration.house import House, kill, until
 
 LEASE_MS = 60
@@ -127,6 +127,21 @@ async def test_recorded_parts_leave_the_stream(house: House) -> None:
 
 async def _is_short(house: House) -> bool:
     return await house.redis.xlen(keys.AFFECTED) == 1
+
+
+def test_parts_are_recorded_in_portions_that_leave_none_out_and_none_too_large() -> None:
+    users = tuple(f"user{number}" for number in range(5000))
+    posts = tuple(f"post{number}" for number in range(200))
+    parts = [
+        (b"%d" % number, Affected("c1", SiteChanged(), "a", number, None, users=users, posts=posts))
+        for number in range(20)
+    ]
+    found = list(portions(parts))
+    assert [part for portion in found for part in portion] == parts
+    largest = 5000 + 200 * 64
+    assert all(len(portion) * largest < TAGS_A_TRIP + largest for portion in found)
+    assert [len(portion) for portion in portions(parts[:2])] == [2]
+    assert list(portions([])) == []
 
 
 async def test_a_part_says_what_fan_out_said(house: House) -> None:

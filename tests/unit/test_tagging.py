@@ -22,7 +22,7 @@ from feeds.change import (
     UserDeleted,
 )
 from feeds.ids import shard_of
-from invalidator.tagging import by_shard, dropped_tags, guard_tags, shards_of
+from invalidator.tagging import by_shard, dropped_tags, guard_tags, merged, shards_of
 
 
 @dataclass(frozen=True)
@@ -101,3 +101,8 @@ def test_the_tags_of_many_parts_are_recorded_once() -> None:
     parts = [Affected("c1", PostEdited("p1", "ada", moved=False), "a", 0, 1, shared=True) for _ in range(3)]
     found = by_shard(parts)
     assert {shard: tags.dropped for shard, tags in found.items()} == {shard: {"p-p1"} for shard in ALL_SHARDS}
+
+
+def test_what_parts_need_is_merged_by_shard() -> None:
+    parts = [part_of(row.change, shared=True) for row in ROWS]
+    assert merged([by_shard([part]) for part in parts]) == by_shard(parts)
