@@ -84,6 +84,16 @@ def test_a_reply_that_another_overtook_brings_nothing_twice() -> None:
     assert tail.touches(1, {"p-2"})
 
 
+def test_what_an_earlier_reply_brought_is_not_taken_again() -> None:
+    log, tail = Log(), Tail(0)
+    log.record("p-1")
+    early = log.reply(0)
+    log.record("p-2")
+    late = log.reply(0)
+    assert list(tail.merge(early)) == ["p-1"]
+    assert list(tail.merge(late)) == ["p-2"]
+
+
 class AgainstEverything(RuleBasedStateMachine):
     """Records, replies in any order, trims on both sides; ``touches`` against the whole history."""
 
