@@ -57,9 +57,14 @@ def is_postgresql(conn: AsyncConnection | Connection) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """One pool for writes and one for reads, so that reads never wait for SQLite's write lock."""
+    """One pool for writes and one for reads, so that reads never wait for SQLite's write lock.
+
+    ``notes`` is for bookkeeping that may be lost with the power: it holds SQLite's lock without waiting for the disk,
+    so that writers of data do not wait for it.
+    """
 
     writes: AsyncEngine
+    notes: AsyncEngine
     reads: AsyncEngine
     patience: float
     """Seconds after which a write that is still refused a lock is given up."""
@@ -67,6 +72,7 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self.reads.dispose()
+        await self.notes.dispose()
         await self.writes.dispose()
 
     @asynccontextmanager
@@ -78,13 +84,14 @@ class Database:
         except (DBAPIError, PoolTimeout, OSError) as error:
             raise _translated(error) from error
 
-    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]], *, durable: bool = True) -> T:
         """Do ``work`` in a transaction of its own, again from its beginning where the database asks for it."""
+        engine = self.writes if durable else self.notes
         deadline = asyncio.get_running_loop().time() + self.patience
         pause = 0.005
         while True:
             try:
-                async with self.writes.begin() as conn:
+                async with engine.begin() as conn:
                     return await work(conn)
             except (DBAPIError, PoolTimeout, OSError) as error:
                 if not _is_retried(error) or asyncio.get_running_loop().time() + pause > deadline:
@@ -99,8 +106,10 @@ def connect(url: str, patience: float) -> Database:
     if parsed.drivername == DRIVERS["sqlite"]:
         return _sqlite(parsed, patience)
     common: dict[str, Any] = {"pool_pre_ping": True, "pool_timeout": patience}
+    writes = create_async_engine(parsed, pool_size=5, max_overflow=5, **common)
     return Database(
-        writes=create_async_engine(parsed, pool_size=5, max_overflow=5, **common),
+        writes=writes,
+        notes=writes,
         reads=create_async_engine(parsed, pool_size=5, max_overflow=10, isolation_level="REPEATABLE READ", **common),
         patience=patience,
     )
@@ -111,9 +120,11 @@ def _sqlite(url: URL, patience: float) -> Database:
     # One write connection: writers of this process queue for it in order, and only other processes meet in SQLITE_BUSY.
     writes = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=patience)
     reads = create_async_engine(url, pool_size=5, max_overflow=10, pool_timeout=patience)
+    notes = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=patience)
     _begin_with(writes, "BEGIN IMMEDIATE")
+    _begin_with(notes, "BEGIN IMMEDIATE", "PRAGMA synchronous = NORMAL")
     _begin_with(reads, "BEGIN")
-    return Database(writes=writes, reads=reads, patience=patience)
+    return Database(writes=writes, notes=notes, reads=reads, patience=patience)
 
 
 def _check_file(path: str) -> None:
@@ -124,12 +135,12 @@ def _check_file(path: str) -> None:
         raise RecordUnavailable(f"the system of record does not answer: {error}: {path!r}") from error
 
 
-def _begin_with(engine: AsyncEngine, statement: str) -> None:
+def _begin_with(engine: AsyncEngine, statement: str, *pragmas: str) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # or the driver would begin by itself, deferred, at the first write
         cursor = connection.cursor()
-        for pragma in _PRAGMAS:
+        for pragma in (*_PRAGMAS, *pragmas):
             cursor.execute(pragma)
         cursor.close()
 

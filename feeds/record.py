@@ -160,16 +160,16 @@ class Record:
     async def outbox_relayed(self, rows: Sequence[int]) -> None:
         """Note that these rows are in the change stream."""
         if rows:
-            await self._write(lambda unit: outbox.mark_relayed(unit.conn, rows, unit.now_ms))
+            await self._write(lambda unit: outbox.mark_relayed(unit.conn, rows, unit.now_ms), durable=False)
 
     async def outbox_live(self, live: Mapping[str, int]) -> None:
         """Note when changes became live, by change id."""
         if live:
-            await self._write(lambda unit: outbox.mark_live(unit.conn, live))
+            await self._write(lambda unit: outbox.mark_live(unit.conn, live), durable=False)
 
     async def outbox_prune(self, before_ms: int) -> int:
         """Forget the changes that were live before this; return how many."""
-        return await self._write(lambda unit: outbox.prune(unit.conn, before_ms))
+        return await self._write(lambda unit: outbox.prune(unit.conn, before_ms), durable=False)
 
     async def change(self, change: str) -> ChangeRow | None:
         """Return what the outbox knows of a change."""
@@ -179,14 +179,14 @@ class Record:
         async with self._database.read() as conn:
             return await query(conn)
 
-    async def _write(self, work: Callable[[Unit], Awaitable[T]]) -> T:
+    async def _write(self, work: Callable[[Unit], Awaitable[T]], *, durable: bool = True) -> T:
         async def transaction(conn: AsyncConnection) -> tuple[T, bool]:
             unit = Unit(conn, self.clock())
             result = await work(unit)
             await unit.write_changes()
             return result, bool(unit.changes)
 
-        result, has_changes = await self._database.write(transaction)
+        result, has_changes = await self._database.write(transaction, durable=durable)
         if has_changes:
             self.on_commit()
         return result
