@@ -16,7 +16,11 @@ _LOCK = 0x45444745  # PostgreSQL's advisory lock for migrations: "EDGE"
 
 async def migrate_tables(database: Database) -> None:
     """Bring the tables to the newest revision; of several processes that open at once, one does it."""
-    if await current(database) != HEAD:
+    try:
+        found = await current(database)
+    except RecordUnavailable:  # perhaps another process makes the tables just now: a write waits for its turn
+        found = None
+    if found != HEAD:
         await database.write(_migrate)
 
 
