@@ -12,6 +12,8 @@ from feeds.errors import InvalidId
 
 PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 SHARDS = 64
+BUCKETS = 256
+"""Buckets of a shard. What Redis keeps of users is packed: at a million users a bucket has about 61."""
 MAPPED_PREFIX = "x-"
 MAPPED_BYTES = 38
 """An id of up to this many bytes maps into the grammar: 38 bytes are 61 base32 digits, and 64 fit."""
@@ -27,6 +29,11 @@ def is_id(text: str) -> bool:
 def shard_of(key: str) -> int:
     """Return the shard, 0 to 63, that owns an id: the one partition of the system."""
     return zlib.crc32(key.encode()) & (SHARDS - 1)
+
+
+def bucket_of(key: str) -> int:
+    """Return the bucket, 0 to 255, of an id inside its shard."""
+    return zlib.crc32(key.encode()) >> 6 & (BUCKETS - 1)
 
 
 def map_id(text: str) -> str:

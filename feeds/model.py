@@ -1,8 +1,15 @@
-"""The resources a feed is baked from, as the system of record holds them. Times are Unix milliseconds."""
+"""The resources a feed is baked from, as the system of record holds them. Times are Unix milliseconds.
+
+Posts and users have numbers besides their ids, given once by the system of record: what Redis packs is made of them.
+A *source number* is a user's number, or a tag's with the highest of 32 bits set (``TAG``).
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+TAG = 1 << 31
+"""The bit that tells a tag's source number from an author's."""
 
 
 class PostState(StrEnum):
@@ -99,6 +106,69 @@ class Post:
     def key(self) -> OrderKey:
         """The post's place in any feed."""
         return OrderKey(self.published_ms, self.id)
+
+
+class Entry(NamedTuple):
+    """What ranking knows of a post: a row of the catalogue. Authors and tags are source numbers.
+
+    ``version`` is the post's; ``live`` tells whether it is published. Counts are those that its card shows.
+    """
+
+    num: int
+    post: str
+    author: int
+    published_ms: int
+    likes: int
+    comments: int
+    views: int
+    tags: tuple[int, ...]
+    live: bool
+    version: int
+
+    @property
+    def key(self) -> OrderKey:
+        """The post's place in a feed that is newest first."""
+        return OrderKey(self.published_ms, self.post)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a user's feed draws from and leaves out, as source numbers, each sorted.
+
+    ``num`` is the user's own number. ``blocked`` are users who block this one or whom this one blocks. ``version``
+    rises with each change of follows, mutes and blocks.
+    """
+
+    user: str
+    num: int
+    authors: tuple[int, ...]
+    tags: tuple[int, ...]
+    muted_authors: tuple[int, ...]
+    muted_tags: tuple[int, ...]
+    blocked: tuple[int, ...]
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """A user's own part of ranking, as the last recalculation froze it.
+
+    ``authors``: source number → the user's reactions to their posts. ``shown``: post number → how many recalculations
+    found it shown.
+    """
+
+    authors: dict[int, int]
+    shown: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A ranking epoch: the platform's averages a post, frozen until a recalculation begins the next. 0 is the first."""
+
+    number: int = 0
+    likes: float = 0.0
+    comments: float = 0.0
+    views: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
