@@ -40,7 +40,6 @@ key                                type    what
 """
 
 from functools import cache, lru_cache
-from typing import Literal
 
 from feeds.ids import SHARDS, bucket_of, shard_of
 
