@@ -38,6 +38,8 @@ class Artifact:
     posts: int = 0
     foreign: bool = False
     """Baked with templates that are not the site's current ones: leaves late."""
+    shown: Sequence[int] = ()
+    """Numbers of the posts that a ranked feed's first page shows: the next recalculation lowers them."""
     _encoded: dict[Encoding, Encoded] = field(default_factory=dict)
 
     def encoded(self, encoding: Encoding, tag_header: bytes, extra: Sequence[Header]) -> Encoded:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from feeds.activity import Activity
+from feeds.followers import Followers
+from feeds.latest import Latest
 from redis.asyncio import Redis
 
 from baker.app import Feeds, Headers
@@ -10,10 +13,18 @@ from baker.bake import Bakery, Limits
 from baker.door import Door
 from baker.fragments import Fragments
 from baker.freshness import Freshness
+from baker.guard import Guard
+from baker.lists import Lists
 from baker.memory import Memory
+from baker.proposals import Proposals
 from baker.reads import Reads
 from baker.render import Renderer
+from baker.resources import Resources
+from baker.rows import Rows
+from baker.seen import Seen
+from baker.selection import Selector
 from baker.shelf import Shelf
+from baker.table import Table
 from cdn.fence import Fence
 from feeds.record import Record
 from feeds.timeline import CAP, Timelines
@@ -41,18 +52,38 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
     """Return the application of the feeds port, and its renderer (which knows the version of the templates)."""
     renderer = Renderer(config.templates, public_url=config.public_url, image_hosts=config.image_hosts)
     renderer.warm()
-    timelines = Timelines(redis, record, cap=config.timeline_cap, own_posts=config.limits.own_posts)
-    shelf = Shelf(config.memory_bytes)
-    fence = Fence(redis, shelf)
+    guard = Guard()
+    fence = Fence(redis, guard)
+    reads, truth = Reads(redis, fence), Truth(redis, record)
+    table = Table(guard, config.limits.weights)
+    fragments = Fragments(renderer, config.memory_bytes)
+    rows = Rows(reads, truth, fragments, Shelf(guard, config.memory_bytes), guard)
     bakery = Bakery(
-        Reads(redis, fence),
-        Truth(redis, record),
-        timelines,
-        renderer,
-        fragments=Fragments(renderer, config.memory_bytes),
-        shelf=shelf,
+        reads,
+        Resources(truth),
+        rows,
+        _selector(rows, truth, table, guard, config.limits),
+        proposals=_proposals(redis, truth, config),
+        lists=Lists(guard, Latest(redis, record)),
+        table=table,
+        renderer=renderer,
+        fragments=fragments,
         freshness=config.freshness,
         limits=config.limits,
     )
-    door = Door(fence, bakery, Memory(config.memory_bytes))
+    door = Door(fence, bakery, Memory(config.memory_bytes), Seen(redis))
     return Feeds(door, renderer, config.headers), renderer
+
+
+def _selector(rows: Rows, truth: Truth, table: Table, guard: Guard, limits: Limits) -> Selector:
+    return Selector(
+        rows, truth.record, truth.catalogue, table, guard, weights=limits.weights, own_posts=limits.own_posts
+    )
+
+
+def _proposals(redis: Redis, truth: Truth, config: Config) -> Proposals:
+    limits = config.limits
+    timelines = Timelines(
+        redis, truth.record, cap=config.timeline_cap, own_posts=limits.own_posts, weights=limits.weights
+    )
+    return Proposals(timelines, Activity(redis, truth.record, Followers(redis, truth.record)))

@@ -1,0 +1,41 @@
+"""What is proposed for a feed: its timeline where Redis has one, else one that is made from the system of record.
+
+Who is active has a timeline; it is rebuilt here where a change dropped it. Who returns is made active first. Who may
+not be made active (so many were in this hour already) is a guest: their feed is baked from the record, and nothing is
+kept.
+"""
+
+from collections.abc import Collection
+
+from feeds.activity import Activity
+
+from baker.metrics import READ_THROUGH
+from baker.order import Proposed
+from baker.reads import First
+from feeds import packing
+from feeds.model import Epoch, Sources, Taste
+from feeds.ranking import Order
+from feeds.timeline import Timelines
+
+
+class Proposals:
+    """Proposes posts for feeds."""
+
+    def __init__(self, timelines: Timelines, activity: Activity) -> None:
+        self._timelines = timelines
+        self._activity = activity
+
+    async def of(
+        self, first: First, sources: Sources, order: Order, taste: Taste, epoch: Epoch, pulled: Collection[int]
+    ) -> Proposed:
+        """Return what is proposed for a user's feed, but for the posts of pulled sources."""
+        base = None if first.base is None else packing.read_timeline(first.base)
+        if base is not None and base.order == order:
+            self._activity.viewed(sources.user)
+            return Proposed([*map(int, first.fresh), *base.nums], base.mark)
+        READ_THROUGH.labels("timeline").inc()
+        if base is not None or await self._activity.admit(sources.user, sources):
+            made = await self._timelines.rebuild(sources, order, taste, epoch, pulled)
+        else:
+            made = await self._timelines.propose(sources, order, taste, epoch, pulled)
+        return Proposed(made.nums, made.mark)
