@@ -7,8 +7,11 @@ joined
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from math import inf
+from typing import assert_never
 
 import orjson
+from feeds.discovery import Discovery
 
 from baker import order
 from baker.artifact import Artifact
@@ -16,7 +19,7 @@ from baker.card import Page
 from baker.fragments import Fragments
 from baker.freshness import UNKNOWN_S, Freshness
 from baker.lists import Lists
-from baker.paths import Target
+from baker.paths import EXPLORE, Target
 from baker.proposals import Proposals
 from baker.reads import Ask, First, Reads
 from baker.render import Renderer, content_type, missing_content_type
@@ -26,7 +29,8 @@ from baker.selection import Place, Selected, Selector, Span
 from baker.table import Table
 from cdn import tags
 from feeds import copies, keys
-from feeds.model import OrderKey, Post, PostState, Site, User, UserState
+from feeds.ids import unmap_id
+from feeds.model import OrderKey, Post, PostState, Settings, Site, User, UserState
 from feeds.packing import read_taste
 from feeds.ranking import Order, Weights
 
@@ -37,13 +41,14 @@ PAGE = 25
 class Limits:
     """What a deployment decides: pages of a list, whether users see their own posts in their feeds, and ranking.
 
-    ``order`` is that of users who chose none.
+    ``order`` is that of users who chose none; ``explore_ttl`` the seconds for which an edge keeps discovery.
     """
 
     max_pages: int = 40
     own_posts: bool = True
     order: Order = "newest"
     weights: Weights = field(default_factory=Weights)
+    explore_ttl: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class Bakery:
         *,
         proposals: Proposals,
         lists: Lists,
+        discovery: Discovery,
         table: Table,
         renderer: Renderer,
         fragments: Fragments,
@@ -80,6 +86,7 @@ class Bakery:
         self._selector = selector
         self._proposals = proposals
         self._lists = lists
+        self._discovery = discovery
         self._table = table
         self._renderer = renderer
         self._fragments = fragments
@@ -95,6 +102,10 @@ class Bakery:
                 return await self._author(target)
             case "feed":
                 return await self._feed(target)
+            case "explore":
+                return await self._explore(target)
+            case _:
+                assert_never(target.kind)
 
     async def _feed(self, target: Target) -> Artifact:
         ask = Ask(target.subject, target.subject, True, target.after)
@@ -129,6 +140,21 @@ class Bakery:
         (proposed,) = await self._lists.get({user.num: tags.author_tag(user.id)})
         return await self._list(_Visit(target, first, site, user), order.all_of(user.id, user.num), proposed, {})
 
+    async def _explore(self, target: Target) -> Artifact:
+        """Bake what readers like most: nobody's list, ranked for nobody, and short-lived instead of invalidated."""
+        first = await self._reads.first.ask(Ask(target.subject, "", False, target.after))
+        site = await self._resources.site(first)
+        self._table.begin(await self._resources.epoch(first))
+        tag = "" if target.subject == EXPLORE else unmap_id(target.subject)
+        nums = None if tag is None else await self._discovery.read(tag)
+        if nums is None:
+            return self._missing(target, first, site, 404)
+        everybody = User(EXPLORE, tag or "", "", UserState.LIVE, Settings(language=site.language), 0, 0, 0)
+        visit = _Visit(target, first, site, everybody)
+        artifact = await self._list(visit, order.everything(), order.Proposed(nums, -inf), {})
+        artifact.freshness = self._freshness.at_most(self._limits.explore_ttl)
+        return artifact
+
     async def _list(
         self, visit: _Visit, viewer: order.Viewer, proposed: order.Proposed, pulled: Mapping[int, str]
     ) -> Artifact:
@@ -143,7 +169,7 @@ class Bakery:
         if selected is None:
             return self._missing(target, visit.first, visit.site, 404)
         artifact = self._compose(visit, selected, pulled, most)
-        if viewer.order == "ranked" and target.after is None and self._limits.weights.shown:
+        if target.kind == "feed" and viewer.order == "ranked" and target.after is None and self._limits.weights.shown:
             artifact.shown = [row.num for row in selected.rows]
         return artifact
 
@@ -159,7 +185,7 @@ class Bakery:
             site_title=site.title,
             home_page_url=site.home_page_url,
             path=target.page,
-            next_path=f"/{target.kind}/{user.id}/after/{rows[-1].post}" if older else None,
+            next_path=target._replace(after=rows[-1].post).page if older else None,
             first=target.after is None,
             updated_ms=max((row.edited_ms for row in rows), default=0),
             private=user.settings.feed_visibility == "private",
@@ -279,8 +305,10 @@ def with_sources(carried: Sequence[str], sources: Collection[str]) -> Sequence[s
 
 def _own_tags(target: Target, *more: str) -> list[str]:
     """Return the tags of everything at a target's path, and what else it carries."""
-    if target.kind == "post":
-        own: Iterable[str] = (tags.post_tag(target.subject),)
+    if target.kind == "explore":
+        own: Iterable[str] = ()
+    elif target.kind == "post":
+        own = (tags.post_tag(target.subject),)
     elif target.kind == "author":
         own = (tags.user_tag(target.subject), tags.author_tag(target.subject))
     else:

@@ -76,6 +76,11 @@ def all_of(user: str, source: int) -> Viewer:
     return Viewer(user, nobody, nobody, nobody, nobody, Taste({}, {}), "newest", source)
 
 
+def everything() -> Viewer:
+    """Return the viewer of all that there is, by score alone."""
+    return all_of("", 0)._replace(order="ranked")
+
+
 def newest(viewer: Viewer, found: Iterable[Known | None], mark: float) -> list[Known]:
     """Return the posts above the mark that a list shows, newest first."""
     admits = viewer.admits

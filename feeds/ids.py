@@ -52,6 +52,18 @@ def map_id(text: str) -> str:
     return MAPPED_PREFIX + base64.b32encode(raw).decode().rstrip("=").lower()
 
 
+def unmap_id(mapped: str) -> str | None:
+    """Return the text that ``map_id`` made an id of, or None where it makes this id of none."""
+    if not mapped.startswith(MAPPED_PREFIX):
+        return mapped if is_id(mapped) else None
+    digits = mapped.removeprefix(MAPPED_PREFIX).upper()
+    try:
+        text = base64.b32decode(digits + "=" * (-len(digits) % 8)).decode()
+        return text if map_id(text) == mapped else None
+    except (ValueError, InvalidId):
+        return None
+
+
 def fresh_id(prefix: str, now_ms: int) -> str:
     """Return a new id that sorts by time and cannot be guessed: the prefix, ``-`` and 28 hexadecimal digits."""
     return f"{prefix}-{now_ms:012x}{secrets.token_hex(8)}"
