@@ -126,7 +126,7 @@ class Bakery:
         wanted: Order = self._limits.order if chosen == "default" else chosen
         viewer = order.viewer(sources, read_taste(first.taste), wanted, own=self._limits.own_posts)
         proposed = await self._proposals.of(first, sources, wanted, viewer.taste, epoch, pulled.keys())
-        merged = drawn(pulled, sources)
+        merged = drawn(pulled, viewer)
         if merged:
             proposed = proposed.with_lists(await self._lists.get(merged))
         return await self._list(_Visit(target, first, site, user), viewer, proposed, merged)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from baker.metrics import READ_THROUGH
+from baker.order import Viewer
 from baker.reads import First
 from cdn import tags
 from feeds import copies, packing
@@ -82,11 +83,12 @@ class Resources:
         return _named(await self._truth.pulled())
 
 
-def drawn(pulled: Mapping[int, str], sources: Sources) -> Mapping[int, str]:
+def drawn(pulled: Mapping[int, str], viewer: Viewer) -> Mapping[int, str]:
     """Return those of the pulled sources that a user draws from, in the order of their numbers."""
     if not pulled:
         return {}
-    return {source: pulled[source] for source in (*sources.authors, *sources.tags) if source in pulled}
+    drawn_from = {*(pulled.keys() & viewer.authors), *(pulled.keys() & viewer.topics)}
+    return {source: pulled[source] for source in sorted(drawn_from)}
 
 
 def _tags_of(body: bytes) -> Mapping[int, str]:
