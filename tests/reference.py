@@ -180,9 +180,7 @@ class World:
         return source.name in self.readers[user].authors or (self.own_posts and source.name == user)
 
     def _is_pushed(self, user: str, post: Written) -> bool:
-        """Tell whether a source that is not pulled brings a post into a user's timeline; their own posts always are."""
-        if self.own_posts and post.author == user:
-            return True
+        """Tell whether a source that is not pulled brings a post into a user's timeline."""
         return any(self._draws(user, source) for source in sources_of(post) if source not in self.pulled)
 
     def _pulled_for(self, user: str) -> Iterator[str]:

@@ -50,7 +50,7 @@ async def gate() -> None:
         await turn
 
 
-class Deed:
+class Act:
     """What an actor does. One that ``may_die`` is killed where the dice say so."""
 
     def __init__(self, name: str, doing: Coroutine[Any, Any, Any], *, may_die: bool = False) -> None:
@@ -64,11 +64,11 @@ class Deed:
         self.actor.task = asyncio.get_running_loop().create_task(self._doing, context=context)
 
 
-async def take_turns(deeds: Sequence[Deed], dice: random.Random) -> list[str]:
+async def take_turns(acts: Sequence[Act], dice: random.Random) -> list[str]:
     """Let actors take turns to their ends; return the order in which they did. Raises what one of them raises."""
-    actors = [deed.actor for deed in deeds]
-    for deed in deeds:
-        deed.begin()
+    actors = [act.actor for act in acts]
+    for act in acts:
+        act.begin()
     order: list[str] = []
     lucky: Actor | None = None
     while not all(actor.is_done for actor in actors):
