@@ -1,33 +1,30 @@
-"""Copies of resources in Redis: versioned, never older than the floor of their id, dropped all at once by generation.
+"""Copies of resources in Redis: versioned, never from before their shard's floor, dropped all at once by generation.
 
-A copy is ``<state><version>.<generation>.<digest> <JSON>``. Its header, all before the space, names its content: two
-copies with one header show the same, so whatever is rendered from it may be kept under it.
+A copy is ``<state><version>.<generation>.<digest> <body>``: JSON, of sources ``packing``. Its header, all before the
+space, names its content: two copies with one header show the same, so whatever is rendered from it may be kept under
+it. Log numbers are those of fan-out: a drop takes the next one for the floor, and who read the truth before is refused.
 """
 
 import hashlib
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import orjson
 from redis.asyncio import Redis
 
-from feeds import keys, scripts
-from feeds.ids import shard_of
-from feeds.model import Follows, Post, PostState, Settings, Site, User, UserState
+from feeds import keys, packing, scripts
+from feeds.model import Epoch, Post, PostState, Pulled, Settings, Site, Sources, User, UserState
 
 LIVE = b"L"
 DELETED = b"D"
-FLOOR = b"F"
-HEADER_BYTES = 96
 
 
 class Seen(NamedTuple):
-    """What a writer saw before it read the truth; a drop since then makes the write refused."""
+    """What a writer saw before it read the truth: generation and log number. A drop since then refuses the write."""
 
-    header: bytes
-    generation: bytes
+    generation: int
+    log: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +52,9 @@ def of_user(user: User) -> Copy:
     return Copy(keys.user(user.id), user.version, state, orjson.dumps(asdict(user)))
 
 
-def of_follows(follows: Follows) -> Copy:
-    """Return the copy of a user's follows."""
-    return Copy(keys.follows(follows.user), follows.version, LIVE, orjson.dumps(follows.authors))
+def of_sources(sources: Sources) -> Copy:
+    """Return the copy of a user's sources."""
+    return Copy(keys.sources(sources.user), sources.version, LIVE, packing.pack_sources(sources))
 
 
 def of_post(post: Post) -> Copy:
@@ -71,6 +68,17 @@ def of_site(site: Site) -> Copy:
     return Copy(keys.SITE, site.version, LIVE, orjson.dumps(asdict(site)))
 
 
+def of_pulled(pulled: Pulled) -> Copy:
+    """Return the copy of the sources that are pulled, or about to be or not: number → name and state."""
+    named = {str(number): [source.name, source.state] for number, source in pulled.sources.items()}
+    return Copy(keys.PULLED, pulled.version, LIVE, orjson.dumps(named))
+
+
+def of_epoch(epoch: Epoch) -> Copy:
+    """Return the copy of the ranking epoch."""
+    return Copy(keys.RANKING, epoch.number, LIVE, orjson.dumps(asdict(epoch)))
+
+
 def read_user(body: bytes) -> User:
     """Return the user whose copy holds this JSON."""
     fields: dict[str, Any] = orjson.loads(body)
@@ -81,15 +89,26 @@ def read_user(body: bytes) -> User:
     return User(settings=Settings(**settings), **fields)
 
 
-def read_follows(body: bytes) -> frozenset[str]:
-    """Return the authors in a copy of follows."""
-    return frozenset(orjson.loads(body))
+def read_sources(user: str, value: bytes) -> Sources:
+    """Return the sources of a user from their whole copy, for its header has the version."""
+    header, _, body = value.partition(b" ")
+    return packing.read_sources(user, body, int(header[1 : header.index(b".")]))
+
+
+def read_pulled(body: bytes) -> Mapping[int, tuple[str, str]]:
+    """Return name and state of the sources whose copy holds this JSON, by number."""
+    return {int(number): (name, state) for number, (name, state) in orjson.loads(body).items()}
+
+
+def read_epoch(body: bytes) -> Epoch:
+    """Return the ranking epoch whose copy holds this JSON."""
+    return Epoch(**orjson.loads(body))
 
 
 def read_post(body: bytes) -> Post:
     """Return the post whose copy holds this JSON."""
     fields: dict[str, Any] = orjson.loads(body)
-    fields["tags"] = tuple(fields["tags"])
+    fields["tags"], fields["tag_nums"] = tuple(fields["tags"]), tuple(fields["tag_nums"])
     fields["state"] = PostState(fields["state"])
     return Post(**fields)
 
@@ -100,8 +119,8 @@ def read_site(body: bytes) -> Site:
 
 
 def counts(value: bytes | None, generation: bytes) -> bool:
-    """Tell whether what Redis holds is a copy: not missing, not dropped, not of an older generation."""
-    if value is None or value.startswith(FLOOR):
+    """Tell whether what Redis holds is a copy: not missing, not of an older generation."""
+    if value is None:
         return False
     header = value[: value.index(b" ")]
     return header.split(b".", 2)[1] == generation
@@ -113,7 +132,7 @@ def is_live(value: bytes) -> bool:
 
 
 def body_of(value: bytes) -> bytes:
-    """Return a copy's JSON."""
+    """Return a copy's JSON, or what else it holds."""
     return value[value.index(b" ") + 1 :]
 
 
@@ -123,45 +142,25 @@ class Copies:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def look(self, names: Sequence[str]) -> list[Seen]:
-        """Return what is there under these keys: the first half of a write, before the truth is read."""
-        commands: list[scripts.Command] = []
-        for key in names:
-            commands.append(("GET", keys.generation_of(key)))
-            commands.append(("GETRANGE", key, 0, HEADER_BYTES - 1))
-        replies = await scripts.execute(self._redis, commands)
-        pairs = zip(replies[::2], replies[1::2], strict=True)
-        return [Seen(value.partition(b" ")[0], generation or b"0") for generation, value in pairs]
+    async def look(self) -> Seen:
+        """Return what a writer must have seen before it reads the truth."""
+        generation, log = await scripts.execute(self._redis, [("GET", keys.GENERATION), ("GET", keys.LOG)])
+        return Seen(int(generation or 0), int(log or 0))
 
-    async def put(self, copies: Sequence[Copy], seen: Sequence[Seen]) -> list[bool]:
+    async def put(self, copies: Iterable[Copy], seen: Seen) -> list[bool]:
         """Write copies of the truth that was read after ``seen``; tell of each whether it was written or refused."""
-        commands = [
-            scripts.call(
-                scripts.PUT,
-                (copy.key, keys.generation_of(copy.key)),
-                *(copy.version, before.generation, before.header, copy.state, copy.digest, copy.body),
-            )
-            for copy, before in zip(copies, seen, strict=True)
-        ]
-        return [bool(written) for written in await scripts.execute(self._redis, commands)]
+        return [bool(written) for written in await scripts.execute(self._redis, writes(copies, seen))]
 
-    async def drop(self, floors: Iterable[tuple[str, str, int]]) -> None:
-        """Drop copies and leave floors: (id that gives the shard, key, version of the truth now)."""
-        by_shard: dict[int, list[tuple[str, int]]] = {}
-        for id_, key, version in floors:
-            by_shard.setdefault(shard_of(id_), []).append((key, version))
-        nonce = uuid.uuid4().hex[:16]
-        await scripts.execute(
-            self._redis,
-            [
-                scripts.call(
-                    scripts.DROP,
-                    (keys.generation(shard), *(key for key, _ in rows)),
-                    *(nonce, *(version for _, version in rows)),
-                )
-                for shard, rows in by_shard.items()
-            ],
-        )
+    async def drop(self, names: Iterable[str]) -> None:
+        """Drop copies by key; what was read before now is not written any more."""
+        by_shard: dict[str, list[str]] = {}
+        for key in names:
+            by_shard.setdefault(keys.floor_of(key), []).append(key)
+        if by_shard:
+            (log,) = await scripts.execute(self._redis, [("INCR", keys.LOG)])
+            raises = [scripts.call(scripts.RAISE, (floor,), log) for floor in by_shard]
+            drops: list[scripts.Command] = [("UNLINK", *listed) for listed in by_shard.values()]
+            await scripts.execute(self._redis, raises + drops)
 
     async def drop_all(self) -> None:
         """Drop every copy there is: each shard's generation rises, and what is older counts as missing.
@@ -171,3 +170,15 @@ class Copies:
         (generation,) = await scripts.execute(self._redis, [("INCR", keys.GENERATION)])
         raises = [scripts.call(scripts.RAISE, (keys.generation(shard),), generation) for shard in keys.ALL_SHARDS]
         await scripts.execute(self._redis, raises)
+
+
+def writes(copies: Iterable[Copy], seen: Seen) -> list[scripts.Command]:
+    """Return the commands that write copies of the truth that was read after ``seen``."""
+    return [
+        scripts.call(
+            scripts.PUT,
+            (copy.key, keys.generation_of(copy.key), keys.floor_of(copy.key)),
+            *(copy.version, seen.generation, seen.log, copy.state, copy.digest, copy.body),
+        )
+        for copy in copies
+    ]

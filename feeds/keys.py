@@ -11,6 +11,7 @@ key                                type    what
 ``{00}:pulled``                    string  copy of the numbers of the sources that are pulled, or about to be or not
 ``{ss}:copies``                    string  generation: a copy of an older one counts as dropped; the same in all shards
 ``feeds:generation``               string  the newest generation
+``{ss}:floor``                     string  log number: what was read before it is written no more, as copy or entry
 ``{ss}:posts:<chunk>``             hash    the catalogue: post number → entry (``packing``), 128 numbers a chunk
 ``{ss}:base:<bucket>``             hash    user → timeline (``packing``), for active users and nobody else
 ``{ss}:fresh:<user>``              zset    post number → log number: what was pushed since the base's snapshot
@@ -21,10 +22,13 @@ key                                type    what
 ``feeds:guests``                   zset    users who are not active and have been baked → milliseconds until when that
                                            may be at an edge
 ``feeds:activations:<hour>``       string  how many users bakes made active in this hour
-``{ss}:latest:<source>``           zset    post number → milliseconds, newest posts of a source, and ``!`` → the mark
-``{ss}:build:<list>``              string  the token of the rebuild that is under way
-``{ss}:followers:<source>``        string  who draws from a source and is active, by shard
-``{ss}:joined:<source>``           set     who does since that was built
+``feeds:cutoff``                   string  milliseconds: whose last activity was before is not active any more
+``feeds:rising``                   hash    source that is pulled, or about to be → milliseconds since when bakes know it
+``{ss}:latest:<source>``           zset    post number → milliseconds, newest posts of a source, and ``!`` → the mark;
+                                           for an hour
+``{ss}:build:latest:<source>``     string  the token of the rebuild that is under way
+``{ss}:followers:<source>``        string  who draws from a source and is active, by shard (``followers``); for a day
+``{ss}:joined:<source>``           set     who does since that was built; for as long
 ``feeds:lists``                    string  generation of follower lists: an older one is built again
 ``feeds:changes``                  stream  the change log's copy, numbered by the relay
 ``feeds:affected``                 stream  what fan-out reports
@@ -48,6 +52,7 @@ AFFECTED = "feeds:affected"
 WAITING = "feeds:waiting"
 RELAY_LEASE = "lease:relay"
 LISTENER_LEASE = "lease:listener"
+PURGE_LEASE = "lease:purge"
 SITE = "{00}:site"
 RANKING = "{00}:ranking"
 PULLED = "{00}:pulled"
@@ -55,6 +60,8 @@ GENERATION = "feeds:generation"
 LOG = "feeds:log"
 GUESTS = "feeds:guests"
 LISTS = "feeds:lists"
+CUTOFF = "feeds:cutoff"
+RISING = "feeds:rising"
 JOBS = "feeds:jobs"
 
 WAKE_RELAY = "edgebake:wake:relay"
@@ -165,9 +172,20 @@ def generation(shard: int) -> str:
     return f"{_PREFIXES[shard]}copies"
 
 
-def generation_of(copy: str) -> str:
-    """Return the key of the generation that goes with a copy's key."""
-    return copy[: copy.index("}") + 1] + ":copies"
+def generation_of(key: str) -> str:
+    """Return the key of the generation that goes with a copy's or a chunk's key."""
+    return key[: key.index("}") + 1] + ":copies"
+
+
+def floor_of(key: str) -> str:
+    """Return the key of the floor under a copy's or a chunk's key."""
+    return key[: key.index("}") + 1] + ":floor"
+
+
+@cache
+def floor(shard: int) -> str:
+    """Return the key of a shard's floor."""
+    return f"{_PREFIXES[shard]}floor"
 
 
 def change(change: str) -> str:

@@ -1,9 +1,18 @@
--- Drops copies but leaves the floor under their ids: what was read before now is refused, also at this version.
--- Unit: one shard.   KEYS: generation, copies…   ARGV: nonce, version of each copy…
-local generation = redis.call("GET", KEYS[1]) or "0"
-for i = 2, #KEYS do
-  local there = tonumber(string.match(redis.call("GETRANGE", KEYS[i], 0, 31), "^%a(%d+)%.") or 0)
-  local version = math.max(there, tonumber(ARGV[i]))
-  redis.call("SET", KEYS[i], string.format("F%d.%s.%s ", version, generation, ARGV[1]))
+-- Drops timelines at a log number taken for it: whoever bakes one next rebuilds it, and a rebuild that began before is
+-- refused. What was pushed under a higher number stays.
+-- Unit: one bucket.   KEYS: base   ARGV: log number, then users; without any, all of the bucket
+-- Returns: how many were dropped
+local prefix = string.sub(KEYS[1], 1, 5)
+local number = tonumber(ARGV[1])
+local users = {unpack(ARGV, 2)}
+if #users == 0 then users = redis.call("HKEYS", KEYS[1]) end
+local dropped = 0
+for _, user in ipairs(users) do
+  local there = redis.call("HGET", KEYS[1], user)
+  if there and tonumber(string.match(there, "^%a(%d+) ")) < number then
+    redis.call("HSET", KEYS[1], user, "D" .. ARGV[1] .. " inf\n")
+    redis.call("ZREMRANGEBYSCORE", prefix .. "fresh:" .. user, "-inf", ARGV[1])
+    dropped = dropped + 1
+  end
 end
-return #KEYS - 1
+return dropped
