@@ -50,9 +50,15 @@ def boost_s(entry: Entry, epoch: Epoch, weights: Weights) -> int:
 
 def part_s(entry: Entry, taste: Taste, followed_tags: Iterable[int], weights: Weights) -> int:
     """Return the user's own part: affinity to a followed tag and to the author, less what was shown."""
-    liked = weights.tags if not set(entry.tags).isdisjoint(followed_tags) else 0.0
-    liked += weights.authors * log1p(taste.authors.get(entry.author, 0))
-    return round(weights.tau_s * (liked - weights.shown * min(taste.shown.get(entry.num, 0), MOST_SHOWN)))
+    tagged = not set(entry.tags).isdisjoint(followed_tags)
+    return part_of(tagged, taste.authors.get(entry.author, 0), taste.shown.get(entry.num, 0), weights)
+
+
+def part_of(tagged: bool, reactions: int, shown: int, weights: Weights) -> int:
+    """Return the own part in seconds of a post that has a followed tag or not, by its author's and its own counts."""
+    liked = weights.tags if tagged else 0.0
+    liked += weights.authors * log1p(reactions)
+    return round(weights.tau_s * (liked - weights.shown * min(shown, MOST_SHOWN)))
 
 
 def rank_ms(entry: Entry, epoch: Epoch, taste: Taste, followed_tags: Iterable[int], weights: Weights) -> int:
