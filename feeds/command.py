@@ -126,7 +126,7 @@ class PutSettings(_Command):
     muted_authors: Annotated[tuple[Id, ...], Field(max_length=1000)] = ()
     muted_tags: Annotated[tuple[Tag, ...], Field(max_length=1000)] = ()
     page_size: Annotated[int, Field(ge=1, le=25, strict=True)] = 25
-    order: Literal["newest"] = "newest"
+    order: Literal["newest", "ranked", "default"] = "default"
     feed_visibility: Literal["public", "private"] = "public"
 
 
@@ -202,6 +202,50 @@ class Unfollow(_Command):
     author: Id
 
 
+class FollowTag(_Command):
+    """``user`` follows a tag."""
+
+    kind: Literal["follow_tag"] = "follow_tag"
+    user: Id
+    tag: Tag
+
+
+class UnfollowTag(_Command):
+    """``user`` no longer follows a tag."""
+
+    kind: Literal["unfollow_tag"] = "unfollow_tag"
+    user: Id
+    tag: Tag
+
+
+class Reaction(BaseModel):
+    """What a reader did with a post. The same again (post, kind, by and id) is not counted twice.
+
+    ``undo`` takes it back for good: what comes later under the same identity is not counted.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["like", "comment", "view"]
+    by: Id | None = None
+    id: Annotated[Line, Field(min_length=1, max_length=64)] | None = None
+    undo: bool = False
+
+    @model_validator(mode="after")
+    def _has_an_identity(self) -> Self:
+        if self.by is None and self.id is None:
+            raise ValueError("wants by or id: without both it could not be told from the same one delivered twice")
+        return self
+
+
+class React(_Command):
+    """Readers liked, commented on or viewed a post."""
+
+    kind: Literal["react"] = "react"
+    post: Id
+    reactions: Annotated[tuple[Reaction, ...], Field(min_length=1, max_length=1000)]
+
+
 class Block(_Command):
     """``user`` blocks ``blocked``: neither follows the other, nor can until unblocked."""
 
@@ -255,6 +299,9 @@ Command = Annotated[
     | DeletePost
     | Follow
     | Unfollow
+    | FollowTag
+    | UnfollowTag
+    | React
     | Block
     | Unblock
     | PutSite

@@ -4,7 +4,7 @@ Posts and users have numbers besides their ids, given once by the system of reco
 A *source number* is a user's number, or a tag's with the highest of 32 bits set (``TAG``).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -57,13 +57,16 @@ class Settings:
     muted_authors: tuple[str, ...] = ()
     muted_tags: tuple[str, ...] = ()
     page_size: int = 25  # 1 to 25
-    order: str = "newest"
+    order: str = "default"  # or newest, ranked: what the deployment shows to those who do not choose
     feed_visibility: str = "public"  # or private: who may read the user's *feed*; posts are public
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user: profile and settings. ``version`` rises with each, ``profile_version`` with the profile."""
+    """A user: profile and settings. ``version`` rises with each, ``profile_version`` with the profile.
+
+    ``num`` is theirs for good; 0 before the record gave one.
+    """
 
     id: str
     name: str
@@ -72,6 +75,7 @@ class User:
     settings: Settings
     version: int
     profile_version: int
+    num: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,11 @@ class Follows:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A post. ``version`` rises with each write. ``content`` is as it was given: clean it before it is shown."""
+    """A post. ``version`` rises with each write. ``content`` is as it was given: clean it before it is shown.
+
+    Counts are those *shown and scored*; what readers did since is folded in when it is enough. ``tag_nums`` are source
+    numbers in the order of ``tags``. Numbers follow from ids, so they do not compare; 0 before the record gave one.
+    """
 
     id: str
     author: str
@@ -101,11 +109,21 @@ class Post:
     comments: int
     views: int
     version: int
+    num: int = field(default=0, compare=False)
+    author_num: int = field(default=0, compare=False)
+    tag_nums: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def key(self) -> OrderKey:
         """The post's place in any feed."""
         return OrderKey(self.published_ms, self.id)
+
+    @property
+    def entry(self) -> "Entry":
+        """What ranking knows of the post."""
+        counts = (self.likes, self.comments, self.views)
+        live = self.state is PostState.PUBLISHED
+        return Entry(self.num, self.id, self.author_num, self.published_ms, *counts, self.tag_nums, live, self.version)
 
 
 class Entry(NamedTuple):
@@ -147,6 +165,26 @@ class Sources:
     muted_tags: tuple[int, ...]
     blocked: tuple[int, ...]
     version: int
+
+
+class PulledSource(NamedTuple):
+    """A source over the pull line, or on its way. ``name`` is the author's id or the tag.
+
+    ``state``: *rising* is pulled and pushed, *pull* is pulled alone, *falling* is pulled and pushed again.
+    """
+
+    name: str
+    is_tag: bool
+    state: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """The sources, by number, whose posts a bake merges. ``version`` rises whenever one changes its state."""
+
+    version: int
+    sources: dict[int, PulledSource]
 
 
 @dataclass(frozen=True, slots=True)

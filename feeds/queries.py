@@ -40,6 +40,12 @@ async def find_posts(conn: AsyncConnection, ids: Sequence[str], *, lock: bool = 
     return {row.id: _post(row) for row in await conn.execute(query)}
 
 
+async def find_posts_by_num(conn: AsyncConnection, nums: Sequence[int]) -> dict[int, Post]:
+    """Return those of the posts of these numbers that exist or did."""
+    query = select(posts).where(among(conn, posts.c.num, nums))
+    return {row.num: _post(row) for row in await conn.execute(query)}
+
+
 async def find_site(conn: AsyncConnection) -> Site:
     """Return the site, or its defaults at version 0."""
     row = (await conn.execute(select(site))).one_or_none()
@@ -65,7 +71,7 @@ def _user(row: Row[tuple[object, ...]], muted: list[tuple[str, str]]) -> User:
         order=row.feed_order,
         feed_visibility=row.feed_visibility,
     )
-    return User(row.id, row.name, row.about, UserState(row.state), settings, row.version, row.profile_version)
+    return User(row.id, row.name, row.about, UserState(row.state), settings, row.version, row.profile_version, row.num)
 
 
 def _post(row: Row[tuple[object, ...]]) -> Post:
@@ -84,4 +90,7 @@ def _post(row: Row[tuple[object, ...]]) -> Post:
         comments=row.comments,
         views=row.views,
         version=row.version,
+        num=row.num,
+        author_num=row.author_num,
+        tag_nums=tuple(orjson.loads(row.tag_nums)),
     )

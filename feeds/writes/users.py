@@ -12,6 +12,7 @@ from feeds.many import among
 from feeds.model import Settings, User, UserState
 from feeds.queries import find_users
 from feeds.schema import blocks, follows, mutes, post_tags, posts, users
+from feeds.sources import number_of
 from feeds.writes.live import live_user
 from feeds.writes.outcome import Outcome
 from feeds.writes.posts import ERASED
@@ -120,12 +121,11 @@ async def _replace_mutes(unit: Unit, user: str, settings: Settings) -> None:
 
 
 async def _erase_posts(unit: Unit, author: str) -> list[str]:
-    erase = update(posts).where(posts.c.author == author, posts.c.state != "deleted")
+    erase = update(posts).where(posts.c.author_num == number_of(author), posts.c.state != "deleted")
     erase = erase.values(**ERASED, edited_ms=posts.c.published_ms, version=posts.c.version + 1)
     erased = sorted((await unit.conn.execute(erase.returning(posts.c.id))).scalars().all())
-    await unit.conn.execute(
-        delete(post_tags).where(post_tags.c.post.in_(select(posts.c.id).where(posts.c.author == author)))
-    )
+    written = select(posts.c.num).where(posts.c.author_num == number_of(author))
+    await unit.conn.execute(delete(post_tags).where(post_tags.c.num.in_(written)))
     return erased
 
 
