@@ -20,7 +20,7 @@ from baker.fragments import Fragments
 from baker.freshness import UNKNOWN_S, Freshness
 from baker.lists import Lists
 from baker.paths import EXPLORE, Target
-from baker.proposals import Proposals
+from baker.proposals import Proposals, Wish
 from baker.reads import Ask, First, Reads
 from baker.render import Renderer, content_type, missing_content_type
 from baker.resources import Resources, drawn
@@ -125,7 +125,7 @@ class Bakery:
         chosen = user.settings.order
         wanted: Order = self._limits.order if chosen == "default" else chosen
         viewer = order.viewer(sources, read_taste(first.taste), wanted, own=self._limits.own_posts)
-        proposed = await self._proposals.of(first, sources, wanted, viewer.taste, epoch, pulled.keys())
+        proposed = await self._proposals.of(first, Wish(sources, wanted, viewer.taste, epoch, pulled.keys()))
         merged = drawn(pulled, viewer)
         if merged:
             proposed = proposed.with_lists(await self._lists.get(merged))

@@ -3,9 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from feeds.activity import Activity
-from feeds.followers import Followers
-from feeds.latest import Latest
+from feeds.discovery import Discovery
 from redis.asyncio import Redis
 
 from baker.app import Feeds, Headers
@@ -26,9 +24,24 @@ from baker.selection import Selector
 from baker.shelf import Shelf
 from baker.table import Table
 from cdn.fence import Fence
+from feeds.activity import Activity
+from feeds.followers import Followers
+from feeds.latest import Latest
 from feeds.record import Record
 from feeds.timeline import CAP, Timelines
 from feeds.truth import Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who has a timeline: days without activity that end it, and how many users bakes make active an hour.
+
+    ``linger_ms``: how long an answer may be at an edge or in a baker's memory, with a margin.
+    """
+
+    active_days: int = 30
+    per_hour: int = 10_000
+    linger_ms: int = 1_320_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,7 @@ class Config:
     image_hosts: frozenset[str] = frozenset()
     memory_bytes: int = 64_000_000
     timeline_cap: int = CAP
+    audience: Audience = field(default_factory=Audience)
     freshness: Freshness = field(default_factory=Freshness)
     limits: Limits = field(default_factory=Limits)
     headers: Headers = field(default_factory=Headers)
@@ -63,8 +77,9 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
         Resources(truth),
         rows,
         _selector(rows, truth, table, guard, config.limits),
-        proposals=_proposals(redis, truth, config),
+        proposals=_proposals(redis, record, config),
         lists=Lists(guard, Latest(redis, record)),
+        discovery=Discovery(redis, record),
         table=table,
         renderer=renderer,
         fragments=fragments,
@@ -81,9 +96,16 @@ def _selector(rows: Rows, truth: Truth, table: Table, guard: Guard, limits: Limi
     )
 
 
-def _proposals(redis: Redis, truth: Truth, config: Config) -> Proposals:
-    limits = config.limits
-    timelines = Timelines(
-        redis, truth.record, cap=config.timeline_cap, own_posts=limits.own_posts, weights=limits.weights
+def _proposals(redis: Redis, record: Record, config: Config) -> Proposals:
+    limits, audience = config.limits, config.audience
+    timelines = Timelines(redis, record, cap=config.timeline_cap, own_posts=limits.own_posts, weights=limits.weights)
+    activity = Activity(
+        redis,
+        record,
+        Followers(redis, record),
+        timelines,
+        days=audience.active_days,
+        per_hour=audience.per_hour,
+        linger_ms=audience.linger_ms,
     )
-    return Proposals(timelines, Activity(redis, truth.record, Followers(redis, truth.record)))
+    return Proposals(timelines, activity)

@@ -6,16 +6,26 @@ kept.
 """
 
 from collections.abc import Collection
-
-from feeds.activity import Activity
+from typing import NamedTuple
 
 from baker.metrics import READ_THROUGH
 from baker.order import Proposed
 from baker.reads import First
 from feeds import packing
+from feeds.activity import Activity
 from feeds.model import Epoch, Sources, Taste
 from feeds.ranking import Order
 from feeds.timeline import Timelines
+
+
+class Wish(NamedTuple):
+    """Whose feed is proposed, and what it depends on. ``pulled`` are the sources that the caller merges."""
+
+    sources: Sources
+    order: Order
+    taste: Taste
+    epoch: Epoch
+    pulled: Collection[int]
 
 
 class Proposals:
@@ -25,17 +35,14 @@ class Proposals:
         self._timelines = timelines
         self._activity = activity
 
-    async def of(
-        self, first: First, sources: Sources, order: Order, taste: Taste, epoch: Epoch, pulled: Collection[int]
-    ) -> Proposed:
+    async def of(self, first: First, wish: Wish) -> Proposed:
         """Return what is proposed for a user's feed, but for the posts of pulled sources."""
+        user = wish.sources.user
         base = None if first.base is None else packing.read_timeline(first.base)
-        if base is not None and base.order == order:
-            self._activity.viewed(sources.user)
+        if base is not None and base.order == wish.order:
+            self._activity.viewed(user)
             return Proposed([*map(int, first.fresh), *base.nums], base.mark)
         READ_THROUGH.labels("timeline").inc()
-        if base is not None or await self._activity.admit(sources.user, sources):
-            made = await self._timelines.rebuild(sources, order, taste, epoch, pulled)
-        else:
-            made = await self._timelines.propose(sources, order, taste, epoch, pulled)
+        active = base is not None or await self._activity.admit(user)
+        made = await (self._timelines.rebuild(*wish) if active else self._timelines.propose(*wish))
         return Proposed(made.nums, made.mark)
