@@ -16,7 +16,7 @@ from feeds import keys, scripts
 from feeds.errors import RecordUnavailable
 from feeds.followers import Followers
 from feeds.ids import bucket_of, shard_of
-from feeds.model import Sources
+from feeds.model import Sources, UserState
 from feeds.progress import now_ms
 from feeds.record import Record
 from feeds.timeline import Timelines
@@ -67,11 +67,11 @@ class Activity:
             await self._record.activate([user], now)
         if exists:
             return True
-        sources = await self._record.sources(user)
-        if not sources.num:
+        known = await self._record.user(user)
+        if known is None or known.state is UserState.DELETED:
             await self.erase(user)
             return False
-        await self._followers.enter(user, drawn(sources))
+        await self._followers.enter(user, drawn(await self._record.sources(user)))
         await self._timelines.create(user)
         return True
 

@@ -25,7 +25,7 @@ MOST_FRESH = 127
 """Fresh posts of a user; with one more the timeline is dropped. Up to 128 entries Redis keeps a sorted set as a
 listpack, 1 kB instead of 14 kB (``zset-max-listpack-entries``)."""
 
-PUSHED = 500
+PUSHED = 400
 """Users that one push serves: it keeps Redis for about a millisecond."""
 
 PUSHES_A_TRIP = 8

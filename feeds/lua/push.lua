@@ -3,7 +3,8 @@
 -- A timeline whose fresh posts are too many is dropped at this log number: the next bake rebuilds it.
 -- Unit: one post, one section of one shard, a few hundred users.
 -- KEYS: active   ARGV: post number, log number, most fresh posts, users joined by newlines
--- Returns: how many users it was pushed to
+-- Returns: how many users were looked at
+local call = redis.call
 local prefix = string.sub(KEYS[1], 1, 5)
 local post, number, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
@@ -22,23 +23,22 @@ end
 -- The base of a user who has too many fresh posts is dropped, unless it is of a higher number and has them.
 local function overflow(user, fresh)
   local base = prefix .. "base:" .. bucket_of(user)
-  local there = redis.call("HGET", base, user)
+  local there = call("HGET", base, user)
   local at = there and tonumber(string.match(there, "^%a(%d+) ")) or 0
-  if there and at < number then redis.call("HSET", base, user, "D" .. ARGV[2] .. " inf\n") end
-  redis.call("ZREMRANGEBYSCORE", fresh, "-inf", math.max(at, number))
+  if there and at < number then call("HSET", base, user, "D" .. ARGV[2] .. " inf\n") end
+  call("ZREMRANGEBYSCORE", fresh, "-inf", math.max(at, number))
 end
 
-local users = {}
-for user in string.gmatch(ARGV[4], "[^\n]+") do users[#users + 1] = user end
-local active = redis.call("ZMSCORE", KEYS[1], unpack(users))
 local pushed = 0
-for i = 1, #users do
-  if active[i] then
-    local fresh = prefix .. "fresh:" .. users[i]
-    if redis.call("ZADD", fresh, ARGV[2], post) == 1 and redis.call("ZCARD", fresh) > most then
-      overflow(users[i], fresh)
-    end
-    pushed = pushed + 1
+for user in string.gmatch(ARGV[4], "[^\n]+") do
+  local fresh = prefix .. "fresh:" .. user
+  call("ZADD", fresh, ARGV[2], post)
+  local count = call("ZCARD", fresh)
+  if count == 1 and not call("ZSCORE", KEYS[1], user) then
+    call("DEL", fresh)
+  elseif count > most then
+    overflow(user, fresh)
   end
+  pushed = pushed + 1
 end
 return pushed
