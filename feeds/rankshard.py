@@ -28,7 +28,7 @@ TABLE = 1 << 25
 """Cells of the table from reader and author to what the reader thinks of the author."""
 MOST = 2**31 - 1
 """Numbers here have 32 bits where they can: half the memory is twice the speed."""
-_LEFT_OUT = -1
+_LEFT_OUT = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class _Shard:
         which, shown, times = readers.shown
         self._shown = _rows(which, posts.places_of(shown), np.minimum(times, MOST_SHOWN), self._count, self._none)
         muter, muted = readers.muted_tags
-        self._muted_tags = _rows(muter, posts.indices(muted), muted, self._count, posts.nobody)
+        self._muted_tags = _rows(muter, posts.indices(muted), np.zeros(len(muted), np.int64), self._count, posts.nobody)
         self._pulled_tags = [tag for tag in options.pulled if tag >= TAG]
         self._wide = np.zeros(self._count, bool)
         for reader, _ in (readers.tags, readers.hidden, readers.muted_tags):
@@ -218,14 +218,18 @@ class _Shard:
         """Return for each reader the first depth above which their sources have enough posts, and how many."""
         which, index, _ = self._pairs(rows)
         ends = np.concatenate(([0], np.cumsum(self._begins[rows + 1] - self._begins[rows])))
-        counts, deepest = self._posts.counts, len(self._posts.depths) - 1
+        deepest = len(self._posts.depths) - 1
         low, high = np.zeros(len(rows), np.int32), np.full(len(rows), deepest, np.int32)
         for _ in range(deepest.bit_length()):
             middle = (low + high) // 2
-            enough = _sums(counts[index, middle[which]], ends) >= need
+            enough = _sums(self._above(index, middle.take(which)), ends) >= need
             high = np.where(enough, middle, high)
             low = np.where(enough, low, np.minimum(middle + 1, deepest))
-        return high, _sums(counts[index, high[which]], ends)
+        return high, _sums(self._above(index, high.take(which)), ends)
+
+    def _above(self, index: Array, levels: Array) -> Array:
+        """Return how many posts each of these sources has above a depth."""
+        return self._posts.counts.ravel().take(index * np.int32(len(self._posts.depths)) + levels)
 
     def _pairs(self, rows: Array) -> tuple[Array, Array, Array]:
         """Return the readers (as places in ``rows``) and sources of all that these readers draw from, and which are
@@ -240,23 +244,24 @@ class _Shard:
         made = self._matrix(rows, levels, limit)
         done: Array = deepest | (made.valid >= limit)
         if self._readers.ranked[rows[0]]:
-            sizes, nums = self._best(rows, made)
+            nums = self._best(rows, made)
         else:
-            there = made.places != self._none
-            sizes, nums = np.count_nonzero(there, axis=1), self._posts.num[made.places[there]]
-        marks = self._marks(made.places, deepest & (made.valid <= self._options.cap))
+            nums = self._posts.num[made.places[made.places != self._none]]
+        sizes = np.minimum(made.valid, self._options.cap)
+        marks = self._marks(made.last, deepest & (made.valid <= self._options.cap))
         self._keep(rows, done, sizes, nums, marks)
         return done
 
     def _matrix(self, rows: Array, levels: Array, limit: int) -> "_Candidates":
         """Return the newest ``limit`` posts of each reader, of those above the depth chosen for them."""
         which, index, is_tag = self._pairs(rows)
-        sizes = self._posts.counts[index, levels[which]]
-        places = self._posts.places[_spans(self._posts.starts[index], sizes)]
+        sizes = self._above(index, levels.take(which))
+        places = self._posts.places.take(_spans(self._posts.starts.take(index), sizes))
         totals = np.bincount(which, sizes, len(rows)).astype(np.int32)
         if not self._wide[rows[0]]:
             matrix = _padded(places, totals, self._none)
-            return _Candidates(matrix, matrix[:, :limit], None, totals)
+            last = matrix[np.arange(len(rows)), np.clip(totals - 1, 0, limit - 1)]
+            return _Candidates(matrix, matrix[:, :limit], None, totals, last)
         # A post that a followed tag draws too stands twice, its place by the tag first.
         matrix = _padded(places * 2 + np.repeat(~is_tag, sizes), totals, 2 * self._none + 1)
         return self._sifted(rows, matrix >> 1, (matrix & 1) == 0, limit)
@@ -272,7 +277,8 @@ class _Shard:
             tagged |= follows[:, None] & self._has(self._posts.indices(np.array([tag], np.uint32)))[found]
         upto = np.cumsum(keep, axis=1, dtype=np.int32)
         places = np.where(keep & (upto <= limit), found, self._none)
-        return _Candidates(found, places, tagged & keep, upto[:, -1])
+        last = np.where(places != self._none, places, -1).max(axis=1)
+        return _Candidates(found, places, tagged & keep, upto[:, -1], last)
 
     def _without_muted_tags(self, rows: Array, found: Array, keep: Array) -> None:
         which, tags, _ = self._muted_tags.of(rows)
@@ -286,17 +292,17 @@ class _Shard:
             has[self._posts.places[self._posts.starts[source] : self._posts.starts[source + 1]]] = True
         return has
 
-    def _best(self, rows: Array, made: "_Candidates") -> tuple[Array, Array]:
-        """Return how many posts each reader keeps by rank, and their numbers."""
-        keys = self._posts.key[made.places]
+    def _best(self, rows: Array, made: "_Candidates") -> Array:
+        """Return the numbers of the posts that each reader keeps by rank."""
+        keys = self._posts.key.take(made.places)
         classes = self._opinions.classes(rows, made)
         if classes is not None:
-            keys += self._opinions.parts_ms[classes, 0] << self._posts.bits
+            keys += self._opinions.parts_ms[:, 0].take(classes) << self._posts.bits
         self._lower_shown(rows, made, classes, keys)
         if (over := keys.shape[1] - self._options.cap) > 0:
             keys = np.partition(keys, over, axis=1)[:, over:]
-        there = keys > NOTHING // 2
-        return np.count_nonzero(there, axis=1), self._posts.by_id[keys[there] & (len(self._posts.by_id) - 1)]
+        keys = keys[keys > NOTHING // 2] if (made.valid < self._options.cap).any() else keys.ravel()
+        return self._posts.by_id.take(keys & (len(self._posts.by_id) - 1))
 
     def _lower_shown(self, rows: Array, made: "_Candidates", classes: Array | None, keys: Array) -> None:
         which, places, times = self._shown.of(rows)
@@ -314,12 +320,11 @@ class _Shard:
         lowered = self._opinions.parts_ms[kind, times] - self._opinions.parts_ms[kind, 0]
         keys[row, column] += lowered << self._posts.bits
 
-    def _marks(self, places: Array, whole: Array) -> list[str]:
+    def _marks(self, last: Array, whole: Array) -> list[str]:
         """Return each reader's mark: the time of the last post looked at, or where all there are were kept, none."""
-        last = np.where(places != self._none, places, -1).max(axis=1, initial=-1)
-        marks = self._posts.published_ms[np.maximum(last, 0)]
         floor = "-inf" if self._options.floor_ms is None else str(self._options.floor_ms - 1)
-        return [floor if all_ else str(mark) for mark, all_ in zip(marks.tolist(), whole.tolist(), strict=True)]
+        marks = self._posts.published_ms[last].tolist()
+        return [floor if all_ else str(mark) for mark, all_ in zip(marks, whole.tolist(), strict=True)]
 
     def _keep(self, rows: Array, done: Array, sizes: Array, nums: Array, marks: Sequence[str]) -> None:
         kind = "R" if self._readers.ranked[rows[0]] else "N"
@@ -334,12 +339,13 @@ class _Shard:
 class _Candidates(NamedTuple):
     """What a batch of readers may be shown, a row each. ``found``: all places looked at, sorted; ``places``: those of
     candidates, of no post elsewhere; ``tagged``: which have a followed tag, None where nobody follows one; ``valid``:
-    how many there were before the limit."""
+    how many there were before the limit; ``last``: the place of the last of them."""
 
     found: Array
     places: Array
     tagged: Array | None
     valid: Array
+    last: Array
 
 
 class _Opinions:
@@ -352,7 +358,7 @@ class _Opinions:
     def __init__(self, posts: Standings, readers: _Readers, weights: Weights) -> None:
         self._posts = posts
         self._width = posts.nobody + 1
-        self._table = np.zeros((0, self._width), np.int32)
+        self._table = np.zeros((0, self._width), np.uint16)
         count = len(readers.ranked)
         liker, author, times = readers.liked
         different, cell = np.unique(np.append(times, np.uint32(0)), return_inverse=True)
@@ -375,18 +381,18 @@ class _Opinions:
         """Return the class of each candidate; None where all are of class 0."""
         cells = self._cells(self._liked.of(rows), made.places)
         if made.tagged is None:
-            return None if cells is None else cells * 2
-        return made.tagged + (0 if cells is None else cells * 2)
+            return None if cells is None else cells.astype(np.int32) * 2
+        return made.tagged + (0 if cells is None else cells.astype(np.int32) * 2)
 
     def _cells(self, opinions: tuple[Array, Array, Array], places: Array) -> Array | None:
         which, authors, cells = opinions
         if not len(which):
             return None
         if len(self._table) < len(places):
-            self._table = np.zeros((len(places), self._width), np.int32)
+            self._table = np.zeros((len(places), self._width), np.uint16)
         self._table[which, authors] = cells
-        at = self._posts.author[places] + np.arange(len(places), dtype=np.int32)[:, None] * np.int32(self._width)
-        found: Array = self._table.ravel()[at]
+        at = self._posts.author.take(places) + np.arange(len(places), dtype=np.int32)[:, None] * np.int32(self._width)
+        found: Array = self._table.ravel().take(at)
         self._table[which, authors] = 0
         return found
 
@@ -407,7 +413,11 @@ class _Rows:
 
 
 def _rows(which: Array, index: Array, values: Array, count: int, missing: int) -> _Rows:
-    """Return a list by reader and index, without what is ``missing``."""
-    there = np.flatnonzero(index != missing)
-    order = there[np.lexsort((index[there], which[there]))]
-    return _Rows(which[order], index[order], values[order], count)
+    """Return a list by reader and index, sorted, without what is ``missing``.
+
+    The three are sorted as one number, which is ten times as fast: 21 bits, 26 bits, and 16 for the value.
+    """
+    there = index != missing
+    packed = (which[there].astype(np.int64) << 42) | (index[there].astype(np.int64) << 16) | values[there]
+    packed.sort()
+    return _Rows(packed >> 42, packed >> 16 & (1 << 26) - 1, packed & (1 << 16) - 1, count)
