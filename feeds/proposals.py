@@ -120,7 +120,7 @@ def _few_of_each(conn: AsyncConnection, sources: Sequence[int], drawn: _Drawn, f
     # SQLite has no LATERAL: it looks for the time of the last of the few, and reads down to that.
     edge = newest.with_only_columns(place.published_ms).limit(1).offset(few - 1).scalar_subquery()
     here = _Place.of_tags() if sources[0] >= TAG else _Place.of_authors()
-    query = select(here.published_ms, here.id, here.num, each.c.value.label("source"))
+    query = select(here.published_ms, here.id.label("id"), here.num, each.c.value.label("source"))
     query = query.select_from(each.join(here.table, here.source == each.c.value))
     return query.where(here.published_ms >= func.coalesce(edge, -1), *_conditions(conn, here, drawn))
 
