@@ -47,25 +47,24 @@ def feeds(settings: Settings, record: Record, redis: Redis) -> tuple[Any, str]:
     """Return the baker, which the CDN may reach, and the version of its templates."""
     from baker.app import Headers
     from baker.bake import Limits
-    from baker.freshness import Freshness
-    from baker.kitchen import Config, create_app
+    from baker.kitchen import Audience, Config, create_app
     from templates import FOLDER
 
-    freshness = Freshness(
-        settings.feed_ttl,
-        settings.stale_while_revalidate,
-        settings.stale_if_error,
-        settings.max_ttl,
-        settings.edge_tiers,
-    )
     config = Config(
         FOLDER,
         settings.public,
         image_hosts=frozenset(settings.image_hosts),
         memory_bytes=settings.memory_mb * 1_000_000,
         timeline_cap=settings.timeline_cap,
-        freshness=freshness,
-        limits=Limits(max_pages=settings.max_pages, own_posts=settings.own_posts),
+        freshness=settings.freshness,
+        audience=Audience(settings.active_days, settings.activations, settings.linger_ms),
+        limits=Limits(
+            max_pages=settings.max_pages,
+            own_posts=settings.own_posts,
+            order=settings.feed_order,
+            weights=settings.weights,
+            explore_ttl=settings.explore_ttl,
+        ),
         headers=Headers(settings.tag_header, settings.robots),
     )
     app, renderer = create_app(redis, record, config)
