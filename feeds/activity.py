@@ -166,4 +166,5 @@ def _touch(user: str) -> scripts.Command:
 def _retire(users: Sequence[str], before_ms: int) -> scripts.Command:
     """Return the command that retires users of one shard who were not active since."""
     words = [word for user in users for word in (user, f"{bucket_of(user):02x}")]
-    return scripts.call(scripts.RETIRE, (keys.active(shard_of(users[0])),), before_ms, *words)
+    shard = shard_of(users[0])
+    return scripts.call(scripts.RETIRE, (keys.active(shard), keys.floor(shard)), before_ms, *words)

@@ -62,12 +62,11 @@ class Catalogue:
         by_chunk: dict[str, list[int]] = {}
         for num in nums:
             by_chunk.setdefault(keys.chunk(keys.chunk_of(num)), []).append(num)
-        if by_chunk:
-            (log,) = await scripts.execute(self._redis, [("INCR", keys.LOG)])
-            floors = {keys.floor_of(chunk) for chunk in by_chunk}
-            raises = [scripts.call(scripts.RAISE, (floor,), log) for floor in floors]
-            drops: list[scripts.Command] = [("HDEL", chunk, *listed) for chunk, listed in by_chunk.items()]
-            await scripts.execute(self._redis, raises + drops)
+        drops = [
+            scripts.call(scripts.FLOOR, (keys.floor(keys.shard_in(chunk)), chunk), *listed)
+            for chunk, listed in by_chunk.items()
+        ]
+        await scripts.execute(self._redis, drops)
 
     async def _read(self, nums: Collection[int]) -> dict[int, Entry]:
         by_chunk: dict[int, list[int]] = {}
@@ -76,7 +75,7 @@ class Catalogue:
         commands: list[scripts.Command] = []
         for chunk, listed in by_chunk.items():
             key = keys.chunk(chunk)
-            commands += (("GET", keys.generation_of(key)), ("HMGET", key, *listed))
+            commands += (("GET", keys.generation(keys.shard_in(key))), ("HMGET", key, *listed))
         replies = await scripts.execute(self._redis, commands)
         found: dict[int, Entry] = {}
         for listed, generation, values in zip(by_chunk.values(), replies[::2], replies[1::2], strict=True):
@@ -97,5 +96,6 @@ def writes(entries: Iterable[Entry], seen: Seen) -> list[scripts.Command]:
 
 
 def _write(chunk: str, words: Sequence[int | bytes], seen: Seen) -> scripts.Command:
-    names = (chunk, keys.generation_of(chunk), keys.floor_of(chunk))
-    return scripts.call(scripts.ENTRY, names, seen.generation, seen.log, *words)
+    shard = keys.shard_in(chunk)
+    names = (chunk, keys.generation(shard), keys.floor(shard))
+    return scripts.call(scripts.ENTRY, names, seen.generation, seen.floors[shard], *words)

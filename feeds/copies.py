@@ -2,11 +2,11 @@
 
 A copy is ``<state><version>.<generation>.<digest> <body>``: JSON, of sources ``packing``. Its header, all before the
 space, names its content: two copies with one header show the same, so whatever is rendered from it may be kept under
-it. Log numbers are those of fan-out: a drop takes the next one for the floor, and who read the truth before is refused.
+it. Each drop raises its shard's floor, and a writer who saw a lower one before it read the truth is refused.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -21,10 +21,10 @@ DELETED = b"D"
 
 
 class Seen(NamedTuple):
-    """What a writer saw before it read the truth: generation and log number. A drop since then refuses the write."""
+    """What a writer saw before it read the truth: the generation, and each shard's floor. A drop since refuses it."""
 
     generation: int
-    log: int
+    floors: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +144,9 @@ class Copies:
 
     async def look(self) -> Seen:
         """Return what a writer must have seen before it reads the truth."""
-        generation, log = await scripts.execute(self._redis, [("GET", keys.GENERATION), ("GET", keys.LOG)])
-        return Seen(int(generation or 0), int(log or 0))
+        floors = map(keys.floor, keys.ALL_SHARDS)
+        generation, found = await scripts.execute(self._redis, [("GET", keys.GENERATION), ("MGET", *floors)])
+        return Seen(int(generation or 0), [floor or b"0" for floor in found])
 
     async def put(self, copies: Iterable[Copy], seen: Seen) -> list[bool]:
         """Write copies of the truth that was read after ``seen``; tell of each whether it was written or refused."""
@@ -153,14 +154,11 @@ class Copies:
 
     async def drop(self, names: Iterable[str]) -> None:
         """Drop copies by key; what was read before now is not written any more."""
-        by_shard: dict[str, list[str]] = {}
+        by_shard: dict[int, list[str]] = {}
         for key in names:
-            by_shard.setdefault(keys.floor_of(key), []).append(key)
-        if by_shard:
-            (log,) = await scripts.execute(self._redis, [("INCR", keys.LOG)])
-            raises = [scripts.call(scripts.RAISE, (floor,), log) for floor in by_shard]
-            drops: list[scripts.Command] = [("UNLINK", *listed) for listed in by_shard.values()]
-            await scripts.execute(self._redis, raises + drops)
+            by_shard.setdefault(keys.shard_in(key), []).append(key)
+        drops = [scripts.call(scripts.FLOOR, (keys.floor(shard), *listed)) for shard, listed in by_shard.items()]
+        await scripts.execute(self._redis, drops)
 
     async def drop_all(self) -> None:
         """Drop every copy there is: each shard's generation rises, and what is older counts as missing.
@@ -174,11 +172,9 @@ class Copies:
 
 def writes(copies: Iterable[Copy], seen: Seen) -> list[scripts.Command]:
     """Return the commands that write copies of the truth that was read after ``seen``."""
-    return [
-        scripts.call(
-            scripts.PUT,
-            (copy.key, keys.generation_of(copy.key), keys.floor_of(copy.key)),
-            *(copy.version, seen.generation, seen.log, copy.state, copy.digest, copy.body),
-        )
-        for copy in copies
-    ]
+    return [_write(copy, keys.shard_in(copy.key), seen) for copy in copies]
+
+
+def _write(copy: Copy, shard: int, seen: Seen) -> scripts.Command:
+    words = (copy.version, seen.generation, seen.floors[shard], copy.state, copy.digest, copy.body)
+    return scripts.call(scripts.PUT, (copy.key, keys.generation(shard), keys.floor(shard)), *words)

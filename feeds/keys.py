@@ -11,7 +11,7 @@ key                                type    what
 ``{00}:pulled``                    string  copy of the numbers of the sources that are pulled, or about to be or not
 ``{ss}:copies``                    string  generation: a copy of an older one counts as dropped; the same in all shards
 ``feeds:generation``               string  the newest generation
-``{ss}:floor``                     string  log number: what was read before it is written no more, as copy or entry
+``{ss}:floor``                     string  rises with each drop: what was read under a lower one is not written any more
 ``{ss}:posts:<chunk>``             hash    the catalogue: post number → entry (``packing``), 128 numbers a chunk
 ``{ss}:base:<bucket>``             hash    user → timeline (``packing``), for active users and nobody else
 ``{ss}:fresh:<user>``              zset    post number → log number: what was pushed since the base's snapshot
@@ -172,20 +172,15 @@ def generation(shard: int) -> str:
     return f"{_PREFIXES[shard]}copies"
 
 
-def generation_of(key: str) -> str:
-    """Return the key of the generation that goes with a copy's or a chunk's key."""
-    return key[: key.index("}") + 1] + ":copies"
-
-
-def floor_of(key: str) -> str:
-    """Return the key of the floor under a copy's or a chunk's key."""
-    return key[: key.index("}") + 1] + ":floor"
-
-
 @cache
 def floor(shard: int) -> str:
-    """Return the key of a shard's floor."""
+    """Return the key of a shard's floor under copies and entries."""
     return f"{_PREFIXES[shard]}floor"
+
+
+def shard_in(key: str) -> int:
+    """Return the shard that a key of this table is in."""
+    return int(key[1:3], 16)
 
 
 def change(change: str) -> str:

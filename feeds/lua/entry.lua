@@ -2,10 +2,10 @@
 -- read before a drop, as put.lua does (interleaving 2a).
 -- An entry begins with a byte, version and generation (feeds/packing.py).
 -- Unit: one chunk.   KEYS: chunk, generation, floor
--- ARGV: generation and log number seen before the truth was read, then post number, entry, …
+-- ARGV: generation and floor as seen before the truth was read, then post number, entry, …
 -- Returns: how many were written
 local generation = tonumber(redis.call("GET", KEYS[2]) or 0)
-if tonumber(ARGV[1]) < generation or tonumber(ARGV[2]) < tonumber(redis.call("GET", KEYS[3]) or 0) then return 0 end
+if tonumber(ARGV[1]) < generation or ARGV[2] ~= (redis.call("GET", KEYS[3]) or "0") then return 0 end
 local written = 0
 for i = 3, #ARGV, 2 do
   local there = redis.call("HGET", KEYS[1], ARGV[i])
