@@ -189,9 +189,12 @@ class World:
                 yield from (post for post in self._latest(source) if self.belongs(user, self.posts[post]))
 
     def _latest(self, source: Source) -> list[str]:
+        """Return the newest posts of a source: as many as its list has, all newer than the first that it has not."""
         posts = self.posts.values() if self.shelves is None else self.shelves.get(source, ())
         found = [post for post in posts if post.live and source in sources_of(post)]
-        return [post.post for post in sorted(found, key=_newest_first, reverse=True)][: self.latest]
+        found.sort(key=_newest_first, reverse=True)
+        mark = found[self.latest].published_ms if len(found) > self.latest else -1
+        return [post.post for post in found[: self.latest] if post.published_ms > mark]
 
     def _spread(self, best: Sequence[str]) -> list[str]:
         """Return posts so that at most so many by one author stand together: always the best that may come next."""

@@ -1,6 +1,7 @@
 """What commands mean for the reference: the world of ``tests.reference`` after each, and which commands make sense."""
 
 from collections import Counter
+from collections.abc import Collection
 from typing import assert_never
 
 from feeds.command import (
@@ -21,7 +22,7 @@ from feeds.command import (
     UnfollowTag,
     UnpublishPost,
 )
-from tests.reference import Formula, Reader, Source, World, Written
+from tests.reference import Formula, Reader, Source, World, Written, sources_of
 
 Deed = (
     PutUser
@@ -71,6 +72,18 @@ class Intent:
     def followers(self, source: Source) -> int:
         """Return how many users follow a source."""
         return sum(source.name in (r.tags if source.kind == "tag" else r.authors) for r in self.readers.values())
+
+    def sources(self) -> set[Source]:
+        """Return every source that a post has or somebody follows."""
+        found = {source for post in self.world.posts.values() for source in sources_of(post)}
+        followed = {Source("tag", tag) for reader in self.readers.values() for tag in reader.tags}
+        return found | followed | {Source("author", user) for user in self.readers}
+
+    def draws(self, user: str, post: Written, without: Collection[Source]) -> bool:
+        """Tell whether a feed has a post by a source other than these."""
+        reader = self.readers[user]
+        drawn = {Source("author", name) for name in (*reader.authors, user)} | {Source("tag", t) for t in reader.tags}
+        return not (drawn - set(without)).isdisjoint(sources_of(post))
 
     def may(self, deed: Deed) -> bool:
         """Tell whether a command makes sense, so that it is not refused."""
