@@ -48,13 +48,15 @@ class Audience:
 class Config:
     """What a deployment sets of the baker. ``public_url`` begins every absolute URL.
 
-    ``memory_bytes`` is for artifacts, and as much again for the posts in them, which are kept ready to be joined.
+    ``memory_bytes`` is for artifacts, and as much again for the posts in them, which are kept ready to be joined;
+    ``artifact_bytes`` is another amount for artifacts alone: with none of it each read is a bake.
     """
 
     templates: Path
     public_url: str
     image_hosts: frozenset[str] = frozenset()
     memory_bytes: int = 64_000_000
+    artifact_bytes: int | None = None
     timeline_cap: int = CAP
     audience: Audience = field(default_factory=Audience)
     freshness: Freshness = field(default_factory=Freshness)
@@ -86,7 +88,8 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
         freshness=config.freshness,
         limits=config.limits,
     )
-    door = Door(fence, bakery, Memory(config.memory_bytes), Seen(redis))
+    memory = Memory(config.memory_bytes if config.artifact_bytes is None else config.artifact_bytes)
+    door = Door(fence, bakery, memory, Seen(redis))
     return Feeds(door, renderer, config.headers), renderer
 
 

@@ -38,12 +38,17 @@ class Driver:
         self._manager.query = asked.get("query", "")
         return {}
 
+    def insert(self, asked: Asked) -> Asked:
+        """Store activities of posts, which feeds name."""
+        self._manager.feed("").insert_activities([activity(*post) for post in asked["posts"]])
+        return {}
+
     def fill(self, asked: Asked) -> Asked:
         """Give a user these posts ([author, post, milliseconds]), and each of ``users`` a copy of that feed."""
         feed = self._manager.feed(asked["user"])
         made = [activity(*post) for post in asked["posts"]]
-        feed.insert_activities(made)
-        feed.add_many(made, trim=False)
+        if made:
+            feed.add_many(made, trim=False)
         server = feed.timeline_storage.get_cache(feed.key).redis
         for start in range(0, len(asked["users"]), 1000):
             pipeline = server.pipeline(transaction=False)
@@ -55,12 +60,17 @@ class Driver:
     def publish(self, asked: Asked) -> Asked:
         """Publish posts ([author, post, milliseconds]) one after the other; ``rate`` a second, or as fast as it goes.
 
-        ``delays``: from the moment at which a post was due until the last feed had it.
+        ``delays``: from when a post was due until the last feed had it; ``members``: what feeds have it as.
         """
         posts, rate = asked["posts"], asked.get("rate")
-        begun = time.perf_counter()
+        begun, cpu = time.perf_counter(), time.process_time()
         delays = [self._publish(post, begun + at / rate if rate else None) for at, post in enumerate(posts)]
-        return {"delays": delays, "seconds": time.perf_counter() - begun}
+        return {
+            "delays": delays,
+            "seconds": time.perf_counter() - begun,
+            "cpu_s": time.process_time() - cpu,
+            "members": [str(activity(*post).serialization_id) for post in posts],
+        }
 
     def _publish(self, post: Sequence[int], due: float | None) -> float:
         if due is None:

@@ -40,10 +40,11 @@ class _MendedStorage(RedisTimelineStorage):  # type: ignore[misc]  # Any, where 
 
 
 class _Shipped(RedisFeed):  # type: ignore[misc]
-    key_format = "feed:%(user_id)s"
+    key_format = "shipped:%(user_id)s"
 
 
 class _Mended(_Shipped):
+    key_format = "mended:%(user_id)s"
     timeline_storage_class = _MendedStorage
 
 
