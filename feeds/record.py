@@ -205,6 +205,14 @@ class Record:
         """Return a source's newest published posts, strictly below ``before``."""
         return await self._read(lambda conn: proposals.latest(conn, source, before, limit))
 
+    async def newest(self, limit: int) -> list[Entry]:
+        """Return the newest published posts of all."""
+        return await self._read(lambda conn: proposals.newest(conn, limit))
+
+    async def tag_source(self, tag: str) -> int | None:
+        """Return a tag's source number, or None where nobody has used it."""
+        return await self._read(lambda conn: proposals.tag_source(conn, tag))
+
     async def entries(self, *, since_ms: int, after: int, limit: int) -> list[Entry]:
         """Return the published posts not older than ``since_ms``, by number, above ``after``."""
         return await self._read(lambda conn: proposals.entries(conn, since_ms, after, limit))

@@ -21,13 +21,13 @@ from feeds.many import among, listed, table_of
 from feeds.model import Post, UserState
 from feeds.queries import find_posts
 from feeds.schema import applied, blocks, follows, tag_follows, users
-from feeds.writes import locks
+from feeds.writes import locks, reactions
 from feeds.writes.follows import blocked_reason
 from feeds.writes.outcome import ImportOutcome
-from feeds.writes.posts import change_between, created, raised, write_posts
+from feeds.writes.posts import COUNTS, change_between, created, raised, write_posts
 from feeds.writes.tags import numbers_of
 from feeds.writes.unit import Unit
-from feeds.writes.users import bump_follows, new_user
+from feeds.writes.users import bump_follows, new_user, remember_mutes
 
 Row = TypeVar("Row", PutUser, CreatePost, Follow, FollowTag)
 
@@ -65,7 +65,9 @@ async def import_users(unit: Unit, rows: Sequence[PutUser]) -> ImportOutcome:
             changed[row.user] = new_user(row.user, row.name, row.about)
         elif (before["state"], before["name"], before["about"]) != (UserState.LIVE, row.name, row.about):
             changed[row.user] = _with_profile(before, row)
-    await unit.add(users, [row for user, row in changed.items() if user not in found])
+    new = [user for user in changed if user not in found]
+    await unit.add(users, [changed[user] for user in new])
+    await remember_mutes(unit, new)
     await unit.revise(users, [row for user, row in changed.items() if user in found])
     return await _end(unit, chunk, Imported(users=tuple(changed), followers=(), posts=(), authors=()))
 
@@ -91,6 +93,7 @@ async def import_posts(unit: Unit, rows: Sequence[CreatePost]) -> ImportOutcome:
         chunk.advance(f"post {row.post}", row.version)
         if after != before:
             afters[after.id] = after
+    await _forget_replaced(unit, befores, [row for row in rows if row.post in afters])
     return await _write_posts(unit, chunk, befores, afters)
 
 
@@ -162,6 +165,12 @@ async def _write_posts(unit: Unit, chunk: _Chunk, befores: dict[str, Post], afte
     ids = tuple(post.id for post in shown)
     imported = Imported(users=(), followers=(), posts=ids, authors=tuple(authors), tags=tuple(sorted(tags)))
     return await _end(unit, chunk, imported)
+
+
+async def _forget_replaced(unit: Unit, befores: Mapping[str, Post], rows: Sequence[CreatePost]) -> None:
+    for count in COUNTS:
+        given = [befores[str(row.post)].num for row in rows if row.post in befores and count in row.model_fields_set]
+        await reactions.forget(unit, given, [count])
 
 
 def _tags_before(befores: Mapping[str, Post], post: Post) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from feeds.errors import Conflict, Gone, NotFound
 from feeds.model import Post, PostState
 from feeds.queries import find_posts
 from feeds.schema import posts
+from feeds.writes import reactions
 from feeds.writes.live import live_user
 from feeds.writes.outcome import Outcome
 from feeds.writes.tags import index_posts, numbers_of
@@ -113,7 +114,10 @@ async def create_post(unit: Unit, command: CreatePost) -> Outcome:
     """Create a post, or replace it where the command's version says that it is newer."""
     author = await live_user(unit, command.author, "author")
     before = (await find_posts(unit.conn, [str(command.post)], lock=True)).get(str(command.post))
-    return await _store(unit, before, created(command, author.num, before, unit.now_ms))
+    after = created(command, author.num, before, unit.now_ms)
+    if before is not None and after is not before:
+        await reactions.forget(unit, [before.num], command.model_fields_set & COUNTS)
+    return await _store(unit, before, after)
 
 
 async def change_post(unit: Unit, command: EditPost | PublishPost | UnpublishPost) -> Outcome:
@@ -126,6 +130,7 @@ async def change_post(unit: Unit, command: EditPost | PublishPost | UnpublishPos
     match command:
         case EditPost():
             after = edited(command, before, unit.now_ms)
+            await reactions.forget(unit, [before.num], command.model_fields_set & COUNTS)
         case PublishPost():
             after = published(command, before, unit.now_ms)
         case UnpublishPost():
@@ -142,6 +147,7 @@ async def delete_post(unit: Unit, command: DeletePost) -> Outcome:
         raise NotFound("post", command.post, "there is no such post")
     if before is None or before.state is PostState.DELETED:
         return Outcome("unchanged", None, command.post, before.version if before else 0)
+    await reactions.erase(unit, [before.num])
     return await _store(unit, before, deleted(before))
 
 
