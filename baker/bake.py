@@ -11,7 +11,6 @@ from math import inf
 from typing import assert_never
 
 import orjson
-from feeds.discovery import Discovery
 
 from baker import order
 from baker.artifact import Artifact
@@ -29,6 +28,7 @@ from baker.selection import Place, Selected, Selector, Span
 from baker.table import Table
 from cdn import tags
 from feeds import copies, keys
+from feeds.discovery import Discovery
 from feeds.ids import unmap_id
 from feeds.model import OrderKey, Post, PostState, Settings, Site, User, UserState
 from feeds.packing import read_taste

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from feeds.discovery import Discovery
 from redis.asyncio import Redis
 
 from baker.app import Feeds, Headers
@@ -25,6 +24,7 @@ from baker.shelf import Shelf
 from baker.table import Table
 from cdn.fence import Fence
 from feeds.activity import Activity
+from feeds.discovery import Discovery
 from feeds.followers import Followers
 from feeds.latest import Latest
 from feeds.record import Record
@@ -81,7 +81,7 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
         _selector(rows, truth, table, guard, config.limits),
         proposals=_proposals(redis, record, config),
         lists=Lists(guard, Latest(redis, record)),
-        discovery=Discovery(redis, record),
+        discovery=Discovery(redis, record, config.limits.weights, ttl_s=config.limits.explore_ttl),
         table=table,
         renderer=renderer,
         fragments=fragments,

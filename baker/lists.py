@@ -5,11 +5,10 @@ Each process keeps one list a source, for all readers, for as long as the fence 
 
 from collections.abc import Mapping, Sequence
 
-from feeds.latest import Latest
-
 from baker.guard import Guard
 from baker.order import Proposed
 from baker.tick import Tick
+from feeds.latest import Latest
 
 MOST = 20_000
 """Sources whose lists a process keeps: then it begins again. Some 5 kB each."""
@@ -34,9 +33,7 @@ class Lists:
         issue = self._guard.issue()
         asked = {source: self._reads.ask(source) for source in missing}
         read = {source: await answer for source, answer in asked.items()}
-        found = [
-            read[source] if source in read else self._kept.get(source) or await self._one(source) for source in sources
-        ]
+        found = [read.get(source) or self._kept.get(source) or await self._reads.ask(source) for source in sources]
         if len(self._kept) + len(read) > MOST:
             self.clear()
         for source, proposed in read.items():

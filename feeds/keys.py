@@ -26,6 +26,7 @@ key                                type    what
 ``feeds:rising``                   hash    source that is pulled, or about to be → milliseconds since when bakes know it
 ``{ss}:latest:<source>``           zset    post number → milliseconds, newest posts of a source, and ``!`` → the mark;
                                            for an hour
+``{ss}:explore:<source>``          string  numbers of the best of the newest posts with a tag, or (0) of all
 ``{ss}:build:latest:<source>``     string  the token of the rebuild that is under way
 ``{ss}:followers:<source>``        string  who draws from a source and is active, by shard (``followers``); for a day
 ``{ss}:joined:<source>``           set     who does since that was built; for as long
@@ -149,6 +150,11 @@ def activations(hour: int) -> str:
 def latest(source: int) -> str:
     """Return the key of a source's newest posts."""
     return f"{_PREFIXES[source % SHARDS]}latest:{source}"
+
+
+def explore(source: int) -> str:
+    """Return the key of the best posts with a tag (its source number), or (0) of all."""
+    return f"{_PREFIXES[source % SHARDS]}explore:{source}"
 
 
 def build(source: int) -> str:

@@ -6,7 +6,7 @@ A *source number* is a user's number, or a tag's with the highest of 32 bits set
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 TAG = 1 << 31
 """The bit that tells a tag's source number from an author's."""
@@ -57,7 +57,7 @@ class Settings:
     muted_authors: tuple[str, ...] = ()
     muted_tags: tuple[str, ...] = ()
     page_size: int = 25  # 1 to 25
-    order: str = "default"  # or newest, ranked: what the deployment shows to those who do not choose
+    order: Literal["newest", "ranked", "default"] = "default"  # what the deployment shows
     feed_visibility: str = "public"  # or private: who may read the user's *feed*; posts are public
 
 

@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from feeds.database import is_postgresql
 from feeds.many import among, listed
 from feeds.model import TAG, Entry, OrderKey, PostState, Sources
-from feeds.schema import is_published, post_tags, posts
+from feeds.schema import is_published, post_tags, posts, tags
 from feeds.sources import find_sources
 
 FEW = 8
@@ -72,6 +72,20 @@ async def latest(conn: AsyncConnection, source: int, before: OrderKey | None, li
     nums = [row.num for row in await conn.execute(newest.limit(limit))]
     found = await entries_of(conn, nums)
     return [found[num] for num in nums]
+
+
+async def newest(conn: AsyncConnection, limit: int) -> list[Entry]:
+    """Return the newest published posts of all."""
+    query = select(posts.c.num).where(is_published).order_by(posts.c.published_ms.desc(), posts.c.id.desc())
+    nums = list((await conn.execute(query.limit(limit))).scalars().all())
+    found = await entries_of(conn, nums)
+    return [found[num] for num in nums]
+
+
+async def tag_source(conn: AsyncConnection, tag: str) -> int | None:
+    """Return a tag's source number, or None where nobody has used it."""
+    num = await conn.scalar(select(tags.c.num).where(tags.c.tag == tag))
+    return None if num is None else TAG | num
 
 
 async def entries(conn: AsyncConnection, since_ms: int, after: int, limit: int) -> list[Entry]:

@@ -167,6 +167,7 @@ Index(
     *(posts.c.author_num, posts.c.state, posts.c.published_ms, posts.c.id),
     postgresql_include=["num"],  # SQLite has it there as it is
 )
+Index("ix_posts_newest", posts.c.published_ms, posts.c.id, sqlite_where=is_published, postgresql_where=is_published)
 Index("ix_posts_due", posts.c.published_ms, sqlite_where=is_scheduled, postgresql_where=is_scheduled)
 
 post_tags = Table(

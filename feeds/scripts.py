@@ -48,6 +48,7 @@ LIST_FORGET = _read("list_forget")
 LATEST_BEGIN = _read("latest_begin")
 LATEST_INSTALL = _read("latest_install")
 LATEST_PUSH = _read("latest_push")
+SEEN = _read("seen")
 
 
 def call(script: str, keys: Sequence[str], *arguments: object) -> Command:

@@ -119,6 +119,7 @@ def _posts() -> None:
     )
     newest = ["author_num", "state", "published_ms", "id"]
     op.create_index("ix_posts_author_newest", "posts", newest, postgresql_include=["num"])
+    op.create_index("ix_posts_newest", "posts", ["published_ms", "id"], **_where("state = 'published'"))
     op.create_index(
         "ix_posts_due",
         "posts",
