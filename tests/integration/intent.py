@@ -65,9 +65,9 @@ class Intent:
         return {post: written for post, written in self.world.posts.items() if post not in self.deleted}
 
     def liked(self, user: str) -> dict[str, int]:
-        """Return how often a user likes or comments what each author wrote."""
+        """Return how often a user likes or comments what each author wrote and has not deleted."""
         counted = [key for key, counts in self.reactions.items() if counts and key[2] == user and key[1] != "view"]
-        return dict(Counter(self.world.posts[post].author for post, *_ in counted))
+        return dict(Counter(self.posts[post].author for post, *_ in counted if post in self.posts))
 
     def followers(self, source: Source) -> int:
         """Return how many users follow a source."""
