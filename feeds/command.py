@@ -20,9 +20,11 @@ from pydantic import (
     model_validator,
 )
 
-from feeds.ids import PATTERN
+from feeds.ids import PATTERN, RESERVED
 
 MAX_CONTENT = 262_144
+MAX_TAG = 64
+"""Characters of a tag."""
 MAX_COUNT = 2**53 - 1
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
@@ -62,6 +64,12 @@ def _rfc3339(value: object) -> object:
     return datetime.fromisoformat(value.upper())
 
 
+def _not_reserved(user: str) -> str:
+    if user in RESERVED:
+        raise ValueError(f"is reserved: /feed/{user} is no user's page")
+    return user
+
+
 def _in_range(moment: datetime) -> datetime:
     if not EARLIEST <= moment < LATEST:
         raise ValueError("must lie in the years 1970 to 9998")
@@ -69,6 +77,7 @@ def _in_range(moment: datetime) -> datetime:
 
 
 Id = Annotated[str, StringConstraints(pattern=PATTERN, max_length=64)]
+UserId = Annotated[Id, AfterValidator(_not_reserved)]
 Line = Annotated[str, AfterValidator(_printable), AfterValidator(_one_line)]
 Name = Annotated[Line, Field(min_length=1, max_length=200)]
 Title = Annotated[Line, Field(max_length=500)]
@@ -76,7 +85,9 @@ Text = Annotated[str, AfterValidator(_printable), Field(max_length=MAX_CONTENT)]
 WebUrl = Annotated[Line, AfterValidator(_web_url), Field(max_length=2000)]
 Tag = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=64, strip_whitespace=True, to_lower=True),  # first, or it strips last
+    StringConstraints(
+        min_length=1, max_length=MAX_TAG, strip_whitespace=True, to_lower=True
+    ),  # first, or it strips last
     AfterValidator(_printable),
     AfterValidator(_one_line),
 ]
@@ -97,7 +108,7 @@ class PutUser(_Command):
     """Create a user, or replace their profile."""
 
     kind: Literal["put_user"] = "put_user"
-    user: Id
+    user: UserId
     name: Name
     about: Annotated[Text, Field(max_length=2000)] = ""
 

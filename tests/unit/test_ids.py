@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feeds.errors import InvalidId
-from feeds.ids import MAPPED_BYTES, SHARDS, fresh_id, is_id, map_id, shard_of, unmap_id
+from feeds.ids import MAPPED_BYTES, RESERVED, SHARDS, fresh_id, is_id, map_id, shard_of, unmap_id
 
 
 @pytest.mark.parametrize("text", ["a", "0", "hn-1", "a_b", "x-", "a" * 64, "9-_"])
@@ -29,6 +29,12 @@ def test_an_id_that_fits_stays_as_it_is() -> None:
 def test_another_becomes_its_base32_behind_the_reserved_prefix() -> None:
     assert map_id("Ada") == "x-ifsgc"
     assert map_id("x-ada") != "x-ada"
+
+
+@pytest.mark.parametrize("text", sorted(RESERVED))
+def test_a_reserved_id_is_mapped_though_it_would_fit(text: str) -> None:
+    assert map_id(text).startswith("x-")
+    assert (unmap_id(map_id(text)), unmap_id(text)) == (text, None)
 
 
 @given(st.text(min_size=1).filter(lambda text: len(text.encode("utf-8", "surrogatepass")) <= MAPPED_BYTES))

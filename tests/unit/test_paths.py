@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from baker.card import ENDINGS, Format
 from baker.paths import EXPLORE, Target, parse
-from feeds.ids import PATTERN, is_id
+from feeds.ids import PATTERN, RESERVED, is_id, map_id
 
 IDS = st.from_regex(PATTERN.removesuffix("$"), fullmatch=True)
 
@@ -75,6 +75,15 @@ def test_each_artifact_has_its_path(path: str, target: Target) -> None:
 )
 def test_whatever_is_spelt_otherwise_is_no_artifact(path: str) -> None:
     assert parse(path) is None
+
+
+def test_no_user_stands_in_the_way_of_discovery() -> None:
+    assert EXPLORE in RESERVED
+
+
+def test_the_tag_explore_has_its_page_too() -> None:
+    assert parse("/feed/explore/tag/explore") is None
+    assert parse(f"/feed/explore/tag/{map_id(EXPLORE)}") == Target("explore", map_id(EXPLORE), "html", None)
 
 
 KINDS: tuple[Literal["feed", "author"], ...] = ("feed", "author")
