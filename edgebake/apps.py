@@ -9,8 +9,12 @@ from redis.exceptions import RedisError
 
 from edgebake.settings import Settings
 from feeds import keys
+from feeds.activity import Activity
+from feeds.followers import Followers
+from feeds.jobs import Jobs
 from feeds.progress import Board
 from feeds.record import Record
+from feeds.timeline import Timelines
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +44,29 @@ def api(settings: Settings, record: Record, redis: Redis) -> Any:
     from publisher.app import create_app
 
     record.on_commit = Waker(redis)
-    return create_app(record, token=settings.api_token.reveal(), progress=Board(redis, record).of)
+    return create_app(
+        record,
+        token=settings.api_token.reveal(),
+        progress=Board(redis, record).of,
+        activity=activity(settings, record, redis).seen,
+        jobs=Jobs(redis),
+    )
+
+
+def activity(settings: Settings, record: Record, redis: Redis) -> Activity:
+    """Return who is active and who a guest."""
+    timelines = Timelines(
+        redis, record, cap=settings.timeline_cap, own_posts=settings.own_posts, weights=settings.weights
+    )
+    return Activity(
+        redis,
+        record,
+        Followers(redis, record),
+        timelines,
+        days=settings.active_days,
+        per_hour=settings.activations,
+        linger_ms=settings.linger_ms,
+    )
 
 
 def feeds(settings: Settings, record: Record, redis: Redis) -> tuple[Any, str]:

@@ -31,7 +31,12 @@ async def opened_record(settings: Settings, *, migrate: bool = True) -> AsyncIte
 
     file = settings.sqlite_file
     async with marked(file) if file else nullcontext():
-        record = await Record.open(settings.record_url, migrate=migrate)
+        record = await Record.open(
+            settings.record_url,
+            migrate=migrate,
+            pull_followers=settings.pull_followers,
+            rescore=settings.rescore,
+        )
         try:
             yield record
         finally:

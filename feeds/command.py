@@ -85,9 +85,8 @@ Text = Annotated[str, AfterValidator(_printable), Field(max_length=MAX_CONTENT)]
 WebUrl = Annotated[Line, AfterValidator(_web_url), Field(max_length=2000)]
 Tag = Annotated[
     str,
-    StringConstraints(
-        min_length=1, max_length=MAX_TAG, strip_whitespace=True, to_lower=True
-    ),  # first, or it strips last
+    # first, or it strips last
+    StringConstraints(min_length=1, max_length=MAX_TAG, strip_whitespace=True, to_lower=True),
     AfterValidator(_printable),
     AfterValidator(_one_line),
 ]

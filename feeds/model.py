@@ -80,11 +80,12 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Follows:
-    """Whom a user follows, sorted by id. ``version`` rises with each follow, unfollow and block."""
+    """Whom a user follows and which tags, each sorted. ``version`` rises with each follow, unfollow and block."""
 
     user: str
     authors: tuple[str, ...]
     version: int
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

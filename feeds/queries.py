@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import orjson
-from sqlalchemy import Row, select
+from sqlalchemy import BigInteger, Row, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feeds.many import among
-from feeds.model import Follows, Post, PostState, Settings, Site, User, UserState
-from feeds.schema import follows, mutes, posts, site, users
+from feeds.model import TAG, Follows, Post, PostState, Settings, Site, User, UserState
+from feeds.schema import follows, mutes, posts, site, tag_follows, tags, users
 
 
 async def find_users(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, User]:
@@ -20,10 +20,13 @@ async def find_users(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Use
 
 
 async def find_follows(conn: AsyncConnection, user: str) -> Follows:
-    """Return whom a user follows."""
+    """Return whom and what a user follows."""
     version = await conn.scalar(select(users.c.follows_version).where(users.c.id == user))
     query = select(follows.c.author).where(follows.c.user == user).order_by(follows.c.author)
-    return Follows(user, tuple((await conn.execute(query)).scalars().all()), version or 0)
+    authors = (await conn.execute(query)).scalars().all()
+    named = select(tags.c.tag).join(tag_follows, tag_follows.c.tag == tags.c.num + literal(TAG, BigInteger))
+    found = (await conn.execute(named.where(tag_follows.c.user == user))).scalars().all()
+    return Follows(user, tuple(authors), version or 0, tuple(sorted(found)))
 
 
 async def find_follows_versions(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, int]:

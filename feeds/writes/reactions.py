@@ -116,7 +116,7 @@ async def _by_the_living(unit: Unit, given: Sequence[Reaction]) -> list[Reaction
     states = {row.id: row.state for row in await unit.conn.execute(query)}
     for number, reaction in enumerate(given):
         if reaction.by is not None and reaction.by not in states:
-            raise NotFound(f"reactions.{number}.by", reaction.by, "there is no such user")
+            raise NotFound(f"reactions[{number}].by", reaction.by, "there is no such user")
     return [one for one in given if one.by is None or states[one.by] == UserState.LIVE.value]
 
 

@@ -10,10 +10,11 @@ import httpx
 import orjson
 import pytest
 import uvicorn
+from redis.asyncio import Redis
 
 from feeds.record import Record
 from publisher.app import create_app
-from tests.integration.api import TOKEN, progress_in_outbox
+from tests.integration.api import NOBODY, TOKEN, behind
 
 MAX_BODY = 1000
 
@@ -43,7 +44,7 @@ class Served:
 async def served(record_url: str) -> AsyncIterator[Served]:
     """The API at a free port, with a limit of 1,000 bytes a body."""
     record = await Record.open(record_url)
-    app = create_app(record, token=TOKEN, progress=progress_in_outbox(record), max_body=MAX_BODY)
+    app = create_app(record, **behind(record, Redis.from_url(NOBODY)), max_body=MAX_BODY)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", http="httptools"))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
