@@ -1,5 +1,6 @@
 -- Pushes one post to the active users of a section. Nothing is created for anybody else: whoever becomes active is so
 -- before their timeline is, and that is rebuilt from a later log number (interleaving 5b).
+-- A push that is late keeps the number of a later one, whose post may not be in a rebuild of its own number.
 -- A timeline whose fresh posts are too many is dropped at this log number: the next bake rebuilds it.
 -- Unit: one post, one section of one shard, a few hundred users.
 -- KEYS: active   ARGV: post number, log number, most fresh posts, users joined by newlines
@@ -32,7 +33,7 @@ end
 local pushed = 0
 for user in string.gmatch(ARGV[4], "[^\n]+") do
   local fresh = prefix .. "fresh:" .. user
-  call("ZADD", fresh, ARGV[2], post)
+  call("ZADD", fresh, "GT", ARGV[2], post)
   local count = call("ZCARD", fresh)
   if count == 1 and not call("ZSCORE", KEYS[1], user) then
     call("DEL", fresh)
