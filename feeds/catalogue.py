@@ -29,13 +29,31 @@ class Catalogue:
 
     async def get(self, nums: Collection[int]) -> dict[int, Entry]:
         """Return entries; of numbers that no post has, none."""
-        found = await self._read(nums)
+        found = await self.kept(nums)
         if missing := [num for num in dict.fromkeys(nums) if num not in found]:
             seen = await self._copies.look()
             posts = await self._record.posts_by_num(missing)
             read = {num: post.entry for num, post in posts.items()}
             await self.put(read.values(), seen)
             found |= read
+        return found
+
+    async def kept(self, nums: Collection[int]) -> dict[int, Entry]:
+        """Return those of the entries that Redis has."""
+        by_chunk: dict[int, list[int]] = {}
+        for num in dict.fromkeys(nums):
+            by_chunk.setdefault(keys.chunk_of(num), []).append(num)
+        commands: list[scripts.Command] = []
+        for chunk, listed in by_chunk.items():
+            key = keys.chunk(chunk)
+            commands += (("GET", keys.generation(keys.shard_in(key))), ("HMGET", key, *listed))
+        replies = await scripts.execute(self._redis, commands)
+        found: dict[int, Entry] = {}
+        for listed, generation, values in zip(by_chunk.values(), replies[::2], replies[1::2], strict=True):
+            current = int(generation or 0)
+            for num, packed in zip(listed, values, strict=True):
+                if packed is not None and packing.generation_of(packed) >= current:
+                    found[num] = packing.read_entry(num, packed)
         return found
 
     async def put(self, entries: Iterable[Entry], seen: Seen) -> int:
@@ -67,23 +85,6 @@ class Catalogue:
             for chunk, listed in by_chunk.items()
         ]
         await scripts.execute(self._redis, drops)
-
-    async def _read(self, nums: Collection[int]) -> dict[int, Entry]:
-        by_chunk: dict[int, list[int]] = {}
-        for num in dict.fromkeys(nums):
-            by_chunk.setdefault(keys.chunk_of(num), []).append(num)
-        commands: list[scripts.Command] = []
-        for chunk, listed in by_chunk.items():
-            key = keys.chunk(chunk)
-            commands += (("GET", keys.generation(keys.shard_in(key))), ("HMGET", key, *listed))
-        replies = await scripts.execute(self._redis, commands)
-        found: dict[int, Entry] = {}
-        for listed, generation, values in zip(by_chunk.values(), replies[::2], replies[1::2], strict=True):
-            current = int(generation or 0)
-            for num, packed in zip(listed, values, strict=True):
-                if packed is not None and packing.generation_of(packed) >= current:
-                    found[num] = packing.read_entry(num, packed)
-        return found
 
 
 def writes(entries: Iterable[Entry], seen: Seen) -> list[scripts.Command]:

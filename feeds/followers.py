@@ -62,10 +62,11 @@ class Followers:
             found[source] = await self._built(source) if sections is None else sections
         return found
 
-    async def enter(self, user: str, sources: Iterable[int]) -> None:
-        """Note in the lists of these sources that exist that a user draws from them."""
+    async def enter(self, draws: Mapping[str, Iterable[int]]) -> None:
+        """Note in the lists that exist that users draw from these sources: user → sources."""
         enters = [
             scripts.call(scripts.LIST_ENTER, (keys.followers(source), keys.joined(source)), user, SMALL_BYTES)
+            for user, sources in draws.items()
             for source in sources
         ]
         for start in range(0, len(enters), ENTERED):
@@ -95,7 +96,7 @@ class Followers:
         sections = _lines(await self._read(source, max(1, int(cutoff or 0) - LAG_MS)))
         value = b"R%s\n%s\n" % (generation, b"\n\n".join(sections))
         keep_s = round(KEEP_S * random.uniform(0.8, 1.0))  # those built together are not all built again together
-        await scripts.execute(self._redis, [scripts.call(scripts.LIST_INSTALL, names[:1], token, value, keep_s)])
+        await scripts.execute(self._redis, [scripts.call(scripts.LIST_INSTALL, names, token, value, keep_s)])
         return sections
 
     async def _read(self, source: int, since_ms: int) -> Mapping[int, list[str]]:

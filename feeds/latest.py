@@ -22,6 +22,9 @@ CAP = 127
 KEEP_S = 3600
 """Seconds after which a source's newest posts are read again, if anybody asks."""
 
+SCANNED = 1000
+"""Keys that Redis looks at in one step of a scan."""
+
 
 class Posts(NamedTuple):
     """Post numbers, newest first. All that the source has above ``mark`` milliseconds is among them."""
@@ -40,13 +43,17 @@ class Latest:
 
     async def read(self, sources: Collection[int]) -> dict[int, Posts]:
         """Return the newest posts of each source, from the system of record where Redis has none."""
+        found = await self.kept(sources)
+        for source in [source for source, posts in found.items() if posts.mark == inf]:
+            found[source] = await self._rebuild(source)
+        return found
+
+    async def kept(self, sources: Collection[int]) -> dict[int, Posts]:
+        """Return what Redis has of each source, complete or not."""
         listed = list(dict.fromkeys(sources))
         reads: list[scripts.Command] = [("ZRANGE", keys.latest(s), 0, -1, "REV", "WITHSCORES") for s in listed]
-        found: dict[int, Posts] = {}
-        for source, entries in zip(listed, await scripts.execute(self._redis, reads), strict=True):
-            posts = _posts(entries)
-            found[source] = await self._rebuild(source) if posts.mark == inf else posts
-        return found
+        replies = await scripts.execute(self._redis, reads)
+        return {source: _posts(entries) for source, entries in zip(listed, replies, strict=True)}
 
     async def push(self, entry: Entry, sources: Iterable[int]) -> None:
         """Write a post into the newest posts of its sources, where these are kept."""
@@ -60,6 +67,12 @@ class Latest:
     async def drop(self, sources: Iterable[int]) -> None:
         """Drop what is kept of sources; a rebuild that is under way is refused."""
         await scripts.execute(self._redis, [("UNLINK", keys.build(s), keys.latest(s)) for s in sources])
+
+    async def drop_all(self) -> None:
+        """Drop what is kept of every source; a rebuild that is under way finds its own gone and is refused."""
+        found: list[bytes] = [key async for key in self._redis.scan_iter("{*}:latest:*", count=SCANNED)]
+        for start in range(0, len(found), SCANNED):
+            await scripts.execute(self._redis, [("UNLINK", key) for key in found[start : start + SCANNED]])
 
     async def _rebuild(self, source: int) -> Posts:
         """Read a source's newest posts from the system of record and merge them into Redis.

@@ -28,7 +28,7 @@ listpack, 1 kB instead of 14 kB (``zset-max-listpack-entries``)."""
 PUSHED = 400
 """Users that one push serves: it keeps Redis for about a millisecond."""
 
-PUSHES_A_TRIP = 8
+PUSHES_A_TRIP = 4
 BUCKETS_A_TRIP = 64
 
 CLOSED = b"D9007199254740991 inf\n"
@@ -107,6 +107,12 @@ class Timelines:
         log = await self.next_log()
         buckets = (keys.base_of(shard, bucket) for shard in keys.ALL_SHARDS for bucket in range(BUCKETS))
         await self._drop([scripts.call(scripts.DROP, (base,), log) for base in buckets])
+
+    async def members(self, user: str) -> list[int]:
+        """Return the posts that Redis proposes to a user, complete or not."""
+        reads: list[scripts.Command] = [("HGET", keys.base(user), user), ("ZRANGE", keys.fresh(user), 0, -1)]
+        base, fresh = await scripts.execute(self._redis, reads)
+        return [*map(int, fresh), *(packing.read_timeline(base).nums if base else ())]
 
     async def next_log(self) -> int:
         """Take the next log number."""

@@ -43,10 +43,14 @@ class Truth:
 
     async def sources(self, user: str, *, keep: bool = True) -> Sources:
         """Read what a user's feed draws from and, if it is to be kept, write its copy."""
+        return (await self.sources_of([user], keep=keep))[user]
+
+    async def sources_of(self, users: Sequence[str], *, keep: bool = True) -> dict[str, Sources]:
+        """Read what users' feeds draw from and, if that is to be kept, write its copies."""
         seen = await self.copies.look()
-        found = await self.record.sources(user)
+        found = await self.record.sources_of(users)
         if keep:
-            await self.copies.put([copies.of_sources(found)], seen)
+            await self.copies.put(map(copies.of_sources, found.values()), seen)
         return found
 
     async def site(self) -> Site:

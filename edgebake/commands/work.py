@@ -54,7 +54,7 @@ async def _work(process: "Process", settings: Settings, parts: list[Part], socke
         for part in parts:
             match part:
                 case Part.RELAY:
-                    running += workers.relay(record, redis)
+                    running += workers.relay(settings, record, redis)
                 case Part.FANOUT:
                     running += workers.fanout(settings, record, redis)
                 case Part.INVALIDATOR:
