@@ -25,6 +25,7 @@ from edgebake.settings import Settings
 from edgebake.wiring import opened_record, opened_redis
 from feeds import keys
 from feeds.command import CreatePost, Follow, PutUser
+from feeds.ids import SHARDS, shard_of
 from feeds.truth import Truth
 from tests.integration.postgresql import Cluster, programs
 
@@ -33,8 +34,9 @@ BELOW_MS = 50.0
 PAGE = 25
 RATE = 20.0
 """First visits a second where they come at a constant rate."""
-WARMED = 20
-"""Users who come before anything is measured: the baker has seen most posts then, as one has that runs."""
+WARMED = 8
+"""Users of each shard who come before anything is measured: the baker has seen all shards then, and most posts, as one
+that has run for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,14 @@ def run(*, full: bool, say: Say) -> Report:
     return report
 
 
+def of_each_shard(count: int) -> list[str]:
+    """Return so many users of each shard, one shard after the other, then again."""
+    by_shard: dict[int, list[str]] = {shard: [] for shard in range(SHARDS)}
+    for number in range(SHARDS * count * 4):
+        by_shard[shard_of(name(number))].append(name(number))
+    return [users[at] for at in range(count) for users in by_shard.values()]
+
+
 @contextmanager
 def postgresql(say: Say) -> Iterator[str]:
     """Start a PostgreSQL where one is installed, and remove it after; else the URL is empty."""
@@ -81,12 +91,13 @@ def postgresql(say: Say) -> Iterator[str]:
 
 
 def _measure(report: Report, database: str, settings: Settings, effort: Effort, say: Say) -> None:
-    users = [name(number) for number in range(WARMED + 2 * effort.visits)]
+    warmed = of_each_shard(WARMED)
+    users = [*warmed, *(f"v{number}" for number in range(2 * effort.visits))]
     say(f"{database}: {effort.posts:,} posts, {len(users)} users who follow {FOLLOWS} each")
     asyncio.run(populated(settings, effort, users))
     with ExitStack() as stack:
         server = stack.enter_context(serving("baker", memory=0, **_options(settings)))
-        warmed, single, steady = users[:WARMED], users[WARMED : -effort.visits], users[-effort.visits :]
+        single, steady = users[len(warmed) : -effort.visits], users[-effort.visits :]
         for user in warmed:
             assert len(orjson.loads(read(server.port, _path(user)))["items"]) == PAGE, f"{user}'s page is not full"
         say(f"{database}: first visits")
@@ -94,6 +105,7 @@ def _measure(report: Report, database: str, settings: Settings, effort: Effort, 
             "first visits, one at a time": _each_once(server.port, single),
             f"first visits, {RATE:g} a second": _at_rate(server.port, steady),
             "second visits, one at a time": _each_once(server.port, single),
+            "third visits, one at a time": _each_once(server.port, single),
         }
     _check(settings, users)
     _compose(report, database, loads)
