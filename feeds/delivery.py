@@ -22,7 +22,7 @@ from feeds.latest import Latest
 from feeds.model import TAG, Post
 from feeds.parts import Parts, chunks
 from feeds.progress import now_ms
-from feeds.timeline import PUSHED, PUSHES_A_TRIP, pieces, push
+from feeds.timeline import MOST_FRESH, PUSHED, PUSHES_A_TRIP, pieces, push
 from feeds.truth import Truth
 
 PART = 12
@@ -54,7 +54,15 @@ class Delivery:
     """Delivers posts."""
 
     def __init__(
-        self, redis: Redis, truth: Truth, followers: Followers, latest: Latest, *, own_posts: bool, linger_ms: int
+        self,
+        redis: Redis,
+        truth: Truth,
+        followers: Followers,
+        latest: Latest,
+        *,
+        own_posts: bool,
+        linger_ms: int,
+        most_fresh: int = MOST_FRESH,
     ) -> None:
         self._redis = redis
         self._truth = truth
@@ -62,6 +70,7 @@ class Delivery:
         self._latest = latest
         self._own_posts = own_posts
         self._linger_ms = linger_ms
+        self._most_fresh = most_fresh
         self._pulled: frozenset[int] = frozenset()
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
@@ -72,7 +81,7 @@ class Delivery:
         parts.share(reach.topics, overflow=reach.overflow)
         own = [post.author.encode()] if self._own_posts else []
         to = [piece for section in (*own, *reach.sections) for piece in pieces(section)]
-        pushes = [(piece, push(post.num, reach.log, piece)) for piece in to]
+        pushes = [(piece, push(post.num, reach.log, piece, self._most_fresh)) for piece in to]
         latest = [self._latest.pushed(post.entry, source) for source in sources]
         async with self._large if len(pushes) > LARGE // PUSHED else nullcontext():
             await self._push(pushes, latest, parts)

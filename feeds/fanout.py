@@ -36,6 +36,7 @@ from feeds.parts import POSTS, Parts, chunks
 from feeds.progress import now_ms
 from feeds.readers import Readers
 from feeds.record import Record
+from feeds.timeline import MOST_FRESH
 from feeds.truth import Truth
 
 
@@ -50,6 +51,7 @@ class Fanout:
         *,
         own_posts: bool = True,
         linger_ms: int,
+        most_fresh: int = MOST_FRESH,
     ) -> None:
         self._redis = redis
         self._truth = truth = Truth(redis, record)
@@ -60,7 +62,9 @@ class Fanout:
         self._readers = Readers(redis, truth, followers, timelines)
         self._imports = Imports(truth, self._readers, timelines, latest)
         self._forgetting = Forgetting(truth, followers, latest, timelines, own_posts=own_posts)
-        self._delivery = Delivery(redis, truth, followers, latest, own_posts=own_posts, linger_ms=linger_ms)
+        self._delivery = Delivery(
+            redis, truth, followers, latest, own_posts=own_posts, linger_ms=linger_ms, most_fresh=most_fresh
+        )
 
     async def handle(self, change_id: str, change: Change) -> None:
         """Make a change readable and report all its parts. May be repeated."""

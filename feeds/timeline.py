@@ -148,10 +148,13 @@ class Timelines:
         return Timeline(order, 0, mark, [entry.num for entry in found[: self._cap]])
 
 
-def push(num: int, log: int, users: bytes) -> scripts.Command:
-    """Return the command that pushes a post to users of one shard, joined by newlines, ``PUSHED`` at most."""
+def push(num: int, log: int, users: bytes, most: int = MOST_FRESH) -> scripts.Command:
+    """Return the command that pushes a post to users of one shard, joined by newlines, ``PUSHED`` at most.
+
+    ``most``: fresh posts that a user may have.
+    """
     first = users[:end] if (end := users.find(b"\n")) > 0 else users
-    return scripts.call(scripts.PUSH, (keys.active(shard_of(first.decode())),), num, log, MOST_FRESH, users)
+    return scripts.call(scripts.PUSH, (keys.active(shard_of(first.decode())),), num, log, most, users)
 
 
 def pieces(section: bytes, most: int = PUSHED) -> list[bytes]:
