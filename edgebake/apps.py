@@ -53,16 +53,18 @@ def api(settings: Settings, record: Record, redis: Redis) -> Any:
     )
 
 
+def timelines(settings: Settings, record: Record, redis: Redis) -> Timelines:
+    """Return the timelines."""
+    return Timelines(redis, record, cap=settings.timeline_cap, own_posts=settings.own_posts, weights=settings.weights)
+
+
 def activity(settings: Settings, record: Record, redis: Redis) -> Activity:
     """Return who is active and who a guest."""
-    timelines = Timelines(
-        redis, record, cap=settings.timeline_cap, own_posts=settings.own_posts, weights=settings.weights
-    )
     return Activity(
         redis,
         record,
         Followers(redis, record),
-        timelines,
+        timelines(settings, record, redis),
         days=settings.active_days,
         per_hour=settings.activations,
         linger_ms=settings.linger_ms,

@@ -13,7 +13,7 @@ from cdn.edge import Edge
 from cdn.errors import EdgeBusy
 from cdn.ledger import Ledger
 from cdn.pending import CallBudget
-from edgebake.apps import Waker, activity
+from edgebake.apps import Waker, activity, timelines
 from edgebake.settings import Settings
 from edgebake.wiring import consumer
 from feeds.fanout import Fanout
@@ -46,8 +46,8 @@ def relay(settings: Settings, record: Record, redis: Redis) -> list[Loop]:
 
 def fanout(settings: Settings, record: Record, redis: Redis) -> list[Loop]:
     """Return a fan-out worker, and the purge's schedule."""
-    who = activity(settings, record, redis)
-    fan = Fanout(redis, record, who, own_posts=settings.own_posts, linger_ms=settings.linger_ms)
+    made, who = timelines(settings, record, redis), activity(settings, record, redis)
+    fan = Fanout(redis, record, made, who, own_posts=settings.own_posts, linger_ms=settings.linger_ms)
     purge = Purge(redis, who, post_days=settings.post_days, every_s=settings.purge_every)
     return [Worker(redis, fan, consumer()).run, purge.run]
 

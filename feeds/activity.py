@@ -51,8 +51,8 @@ class Activity:
     ) -> None:
         self._redis = redis
         self._record = record
-        self.followers = followers
-        self.timelines = timelines
+        self._followers = followers
+        self._timelines = timelines
         self._days = days
         self._per_hour = per_hour
         self._linger_ms = linger_ms
@@ -71,8 +71,8 @@ class Activity:
         if known is None or known.state is UserState.DELETED:
             await self.erase(user)
             return False
-        await self.followers.enter({user: drawn(await self._record.sources(user))})
-        await self.timelines.create(user)
+        await self._followers.enter({user: drawn(await self._record.sources(user))})
+        await self._timelines.create(user)
         return True
 
     async def admit(self, user: str) -> bool:

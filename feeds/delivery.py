@@ -22,7 +22,7 @@ from feeds.latest import Latest
 from feeds.model import TAG, Post
 from feeds.parts import Parts, chunks
 from feeds.progress import now_ms
-from feeds.timeline import MOST_FRESH, PUSHED, PUSHES_A_TRIP, pieces, push
+from feeds.timeline import PUSHED, PUSHES_A_TRIP, Timelines
 from feeds.truth import Truth
 
 PART = 12
@@ -57,20 +57,20 @@ class Delivery:
         self,
         redis: Redis,
         truth: Truth,
+        timelines: Timelines,
         followers: Followers,
         latest: Latest,
         *,
         own_posts: bool,
         linger_ms: int,
-        most_fresh: int = MOST_FRESH,
     ) -> None:
         self._redis = redis
         self._truth = truth
+        self._timelines = timelines
         self._followers = followers
         self._latest = latest
         self._own_posts = own_posts
         self._linger_ms = linger_ms
-        self._most_fresh = most_fresh
         self._pulled: frozenset[int] = frozenset()
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
@@ -80,8 +80,7 @@ class Delivery:
         reach = await self._reach(sources)
         parts.share(reach.topics, overflow=reach.overflow)
         own = [post.author.encode()] if self._own_posts else []
-        to = [piece for section in (*own, *reach.sections) for piece in pieces(section)]
-        pushes = [(piece, push(post.num, reach.log, piece, self._most_fresh)) for piece in to]
+        pushes = self._timelines.pushes(post.num, reach.log, [*own, *reach.sections])
         latest = [self._latest.pushed(post.entry, source) for source in sources]
         async with self._large if len(pushes) > LARGE // PUSHED else nullcontext():
             await self._push(pushes, latest, parts)

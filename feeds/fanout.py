@@ -28,6 +28,7 @@ from feeds.change import (
     UserDeleted,
 )
 from feeds.delivery import Delivery, everybody
+from feeds.followers import Followers
 from feeds.forgetting import Forgetting
 from feeds.imports import Imports
 from feeds.latest import Latest
@@ -36,7 +37,7 @@ from feeds.parts import POSTS, Parts, chunks
 from feeds.progress import now_ms
 from feeds.readers import Readers
 from feeds.record import Record
-from feeds.timeline import MOST_FRESH
+from feeds.timeline import Timelines
 from feeds.truth import Truth
 
 
@@ -47,24 +48,22 @@ class Fanout:
         self,
         redis: Redis,
         record: Record,
+        timelines: Timelines,
         activity: Activity,
         *,
         own_posts: bool = True,
         linger_ms: int,
-        most_fresh: int = MOST_FRESH,
     ) -> None:
         self._redis = redis
         self._truth = truth = Truth(redis, record)
         self._activity = activity
-        self._timelines = timelines = activity.timelines
-        self._followers = followers = activity.followers
+        self._timelines = timelines
+        self._followers = followers = Followers(redis, record)
         self._latest = latest = Latest(redis, record)
         self._readers = Readers(redis, truth, followers, timelines)
         self._imports = Imports(truth, self._readers, timelines, latest)
         self._forgetting = Forgetting(truth, followers, latest, timelines, own_posts=own_posts)
-        self._delivery = Delivery(
-            redis, truth, followers, latest, own_posts=own_posts, linger_ms=linger_ms, most_fresh=most_fresh
-        )
+        self._delivery = Delivery(redis, truth, timelines, followers, latest, own_posts=own_posts, linger_ms=linger_ms)
 
     async def handle(self, change_id: str, change: Change) -> None:
         """Make a change readable and report all its parts. May be repeated."""

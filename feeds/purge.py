@@ -68,11 +68,11 @@ class Purge:
         removed = 0
         cursor = 0
         while True:
-            cursor, chunks = await self._redis.scan(cursor, "{*}:posts:*", SCANNED)
+            scan = ("SCAN", cursor, "MATCH", "{*}:posts:*", "COUNT", SCANNED)
+            ((at, found),) = await scripts.execute(self._redis, [scan])
+            cursor, chunks = int(at), [key.decode() for key in found]
             for start in range(0, len(chunks), CHUNKS_A_TRIP):
-                removed += await self._expire(
-                    [key.decode() for key in chunks[start : start + CHUNKS_A_TRIP]], before_ms
-                )
+                removed += await self._expire(chunks[start : start + CHUNKS_A_TRIP], before_ms)
             if not cursor:
                 return removed
 

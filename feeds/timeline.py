@@ -44,22 +44,34 @@ class Timelines:
         record: Record,
         *,
         cap: int = CAP,
+        most_fresh: int = MOST_FRESH,
         own_posts: bool = True,
         weights: Weights | None = None,
     ) -> None:
         self._redis = redis
         self._record = record
         self._cap = cap
+        self._most_fresh = most_fresh
         self._own_posts = own_posts
         self._weights = weights or Weights()
 
     async def push(self, num: int, log: int, sections: Iterable[bytes]) -> int:
         """Push a post to the active users in sections (ids of one shard, joined by newlines); return to how many."""
-        pushes = [push(num, log, users) for section in sections for users in pieces(section)]
+        commands = [command for _, command in self.pushes(num, log, sections)]
         pushed = 0
-        for start in range(0, len(pushes), PUSHES_A_TRIP):
-            pushed += sum(await scripts.execute(self._redis, pushes[start : start + PUSHES_A_TRIP]))
+        for start in range(0, len(commands), PUSHES_A_TRIP):
+            pushed += sum(await scripts.execute(self._redis, commands[start : start + PUSHES_A_TRIP]))
         return pushed
+
+    def pushes(self, num: int, log: int, sections: Iterable[bytes]) -> list[tuple[bytes, scripts.Command]]:
+        """Return the commands that push a post to the active users in sections, each with its piece of a section."""
+        found = []
+        for section in sections:
+            active = keys.active(shard_of(section.partition(b"\n")[0].decode()))
+            for users in pieces(section):
+                call = scripts.call(scripts.PUSH, (active,), num, log, self._most_fresh, users)
+                found.append((users, call))
+        return found
 
     async def create(self, user: str) -> None:
         """Create a user's timeline, dropped, where there is none. They are active and in every follower list before."""
@@ -146,15 +158,6 @@ class Timelines:
             found = sorted(found, key=lambda e: (rank_ms(e, epoch, taste, tags, weights), e.post), reverse=True)
         mark = max((entry.published_ms for entry in found[self._cap :]), default=-inf)
         return Timeline(order, 0, mark, [entry.num for entry in found[: self._cap]])
-
-
-def push(num: int, log: int, users: bytes, most: int = MOST_FRESH) -> scripts.Command:
-    """Return the command that pushes a post to users of one shard, joined by newlines, ``PUSHED`` at most.
-
-    ``most``: fresh posts that a user may have.
-    """
-    first = users[:end] if (end := users.find(b"\n")) > 0 else users
-    return scripts.call(scripts.PUSH, (keys.active(shard_of(first.decode())),), num, log, most, users)
 
 
 def pieces(section: bytes, most: int = PUSHED) -> list[bytes]:
