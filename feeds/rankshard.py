@@ -4,8 +4,10 @@ It touches no network and keeps nothing but the standings it read last, so anyth
 run it (docs/recompute.md). It chooses what a slow loop over ``feeds.ranking`` would choose, for many readers at once:
 
 1. From each source of a reader, the posts above a depth at which there are just enough in all.
-2. The newest of those: 400 for who reads by rank, 200 for newest first. Muted and blocked ones are left out.
+2. The newest of those: 400 for who reads by rank, 201 for newest first. Muted and blocked ones are left out.
 3. By rank: each post's score and the reader's own part, and the best 200 of them.
+
+The mark is the time of the newest post that was left out.
 """
 
 import struct
@@ -182,7 +184,7 @@ class _Shard:
     def timelines(self) -> list[bytes]:
         """Return every reader's timeline."""
         for ranked in (True, False):
-            limit = self._options.candidates if ranked else self._options.cap
+            limit = self._options.candidates if ranked else self._options.cap + 1
             for wide in (False, True):
                 rows = np.flatnonzero((self._readers.ranked == ranked) & (self._wide == wide))
                 need = limit + wide * limit // 4  # a wide reader's posts may be found twice, or left out
@@ -243,13 +245,8 @@ class _Shard:
         deepest = levels == len(self._posts.depths) - 1
         made = self._matrix(rows, levels, limit)
         done: Array = deepest | (made.valid >= limit)
-        if self._readers.ranked[rows[0]]:
-            nums = self._best(rows, made)
-        else:
-            nums = self._posts.num[made.places[made.places != self._none]]
-        sizes = np.minimum(made.valid, self._options.cap)
-        marks = self._marks(made.last, deepest & (made.valid <= self._options.cap))
-        self._keep(rows, done, sizes, nums, marks)
+        nums, left_out = self._best(rows, made) if self._readers.ranked[rows[0]] else self._newest(made)
+        self._keep(rows, done, np.minimum(made.valid, self._options.cap), nums, self._marks(left_out))
         return done
 
     def _matrix(self, rows: Array, levels: Array, limit: int) -> "_Candidates":
@@ -260,8 +257,7 @@ class _Shard:
         totals = np.bincount(which, sizes, len(rows)).astype(np.int32)
         if not self._wide[rows[0]]:
             matrix = _padded(places, totals, self._none)
-            last = matrix[np.arange(len(rows)), np.clip(totals - 1, 0, limit - 1)]
-            return _Candidates(matrix, matrix[:, :limit], None, totals, last)
+            return _Candidates(matrix, matrix[:, :limit], None, totals)
         # A post that a followed tag draws too stands twice, its place by the tag first.
         matrix = _padded(places * 2 + np.repeat(~is_tag, sizes), totals, 2 * self._none + 1)
         return self._sifted(rows, matrix >> 1, (matrix & 1) == 0, limit)
@@ -277,8 +273,7 @@ class _Shard:
             tagged |= follows[:, None] & self._has(self._posts.indices(np.array([tag], np.uint32)))[found]
         upto = np.cumsum(keep, axis=1, dtype=np.int32)
         places = np.where(keep & (upto <= limit), found, self._none)
-        last = np.where(places != self._none, places, -1).max(axis=1)
-        return _Candidates(found, places, tagged & keep, upto[:, -1], last)
+        return _Candidates(found, places, tagged & keep, upto[:, -1])
 
     def _without_muted_tags(self, rows: Array, found: Array, keep: Array) -> None:
         which, tags, _ = self._muted_tags.of(rows)
@@ -292,17 +287,29 @@ class _Shard:
             has[self._posts.places[self._posts.starts[source] : self._posts.starts[source + 1]]] = True
         return has
 
-    def _best(self, rows: Array, made: "_Candidates") -> Array:
-        """Return the numbers of the posts that each reader keeps by rank."""
+    def _newest(self, made: "_Candidates") -> tuple[Array, Array]:
+        """Return the numbers of the posts that each reader keeps, all but the oldest where that is one too many, and
+        its place."""
+        last = np.where(made.places != self._none, made.places, -1).max(axis=1)
+        left_out = np.where(made.valid > self._options.cap, last, self._none)
+        return self._posts.num[made.places[made.places < left_out[:, None]]], left_out
+
+    def _best(self, rows: Array, made: "_Candidates") -> tuple[Array, Array]:
+        """Return the numbers of the posts that each reader keeps by rank, and the place of the newest left out."""
         keys = self._posts.key.take(made.places)
         classes = self._opinions.classes(rows, made)
         if classes is not None:
             keys += self._opinions.parts_ms[:, 0].take(classes) << self._posts.bits
         self._lower_shown(rows, made, classes, keys)
+        best, left_out = keys, np.full(len(rows), self._none)
         if (over := keys.shape[1] - self._options.cap) > 0:
-            keys = np.partition(keys, over, axis=1)[:, over:]
-        keys = keys[keys > NOTHING // 2] if (made.valid < self._options.cap).any() else keys.ravel()
-        return self._posts.by_id.take(keys & (len(self._posts.by_id) - 1))
+            best = np.partition(keys, over, axis=1)[:, over:]
+            worse = (keys < best[:, :1]) & (made.places != self._none)
+            first = worse.argmax(axis=1)  # the newest, for places are in order
+            row = np.arange(len(rows))
+            left_out = np.where(worse[row, first], made.places[row, first], self._none)
+        best = best[best > NOTHING // 2] if (made.valid < self._options.cap).any() else best.ravel()
+        return self._posts.by_id.take(best & (len(self._posts.by_id) - 1)), left_out
 
     def _lower_shown(self, rows: Array, made: "_Candidates", classes: Array | None, keys: Array) -> None:
         which, places, times = self._shown.of(rows)
@@ -320,11 +327,13 @@ class _Shard:
         lowered = self._opinions.parts_ms[kind, times] - self._opinions.parts_ms[kind, 0]
         keys[row, column] += lowered << self._posts.bits
 
-    def _marks(self, last: Array, whole: Array) -> list[str]:
-        """Return each reader's mark: the time of the last post looked at, or where all there are were kept, none."""
+    def _marks(self, left_out: Array) -> list[str]:
+        """Return each reader's mark: the time of the newest post left out, or where there was none, no time."""
         floor = "-inf" if self._options.floor_ms is None else str(self._options.floor_ms - 1)
-        marks = self._posts.published_ms[last].tolist()
-        return [floor if all_ else str(mark) for mark, all_ in zip(marks, whole.tolist(), strict=True)]
+        marks = self._posts.published_ms[left_out].tolist()
+        return [
+            floor if none else str(mark) for mark, none in zip(marks, (left_out == self._none).tolist(), strict=True)
+        ]
 
     def _keep(self, rows: Array, done: Array, sizes: Array, nums: Array, marks: Sequence[str]) -> None:
         kind = "R" if self._readers.ranked[rows[0]] else "N"
@@ -339,13 +348,12 @@ class _Shard:
 class _Candidates(NamedTuple):
     """What a batch of readers may be shown, a row each. ``found``: all places looked at, sorted; ``places``: those of
     candidates, of no post elsewhere; ``tagged``: which have a followed tag, None where nobody follows one; ``valid``:
-    how many there were before the limit; ``last``: the place of the last of them."""
+    how many there were before the limit."""
 
     found: Array
     places: Array
     tagged: Array | None
     valid: Array
-    last: Array
 
 
 class _Opinions:

@@ -77,7 +77,7 @@ options = st.builds(
     Options,
     snapshot=st.integers(0, 9),
     cap=st.integers(1, 12),
-    candidates=st.integers(12, 24),
+    candidates=st.integers(13, 24),
     own_posts=st.booleans(),
     pulled=some([*AUTHORS, *TAGS], 2),
     weights=st.builds(Weights, tags=st.sampled_from([0.0, 0.5]), shown=st.sampled_from([0.0, 0.25])),
@@ -105,16 +105,16 @@ def candidates_of(world: Sequence[Entry], reader: Reader, asked: Options) -> lis
 def slowly(world: Sequence[Entry], reader: Reader, asked: Options) -> bytes:
     """Return a reader's timeline, made one post after the other."""
     found = candidates_of(world, reader, asked)
-    looked_at = found[: asked.candidates if reader.order == "ranked" else asked.cap]
-    kept = looked_at
+    looked_at = found[: asked.candidates if reader.order == "ranked" else asked.cap + 1]
     if reader.order == "ranked":
 
         def place(entry: Entry) -> tuple[int, str]:
             return rank_ms(entry, EPOCH, reader.taste, reader.sources.tags, asked.weights), entry.post
 
-        kept = sorted(looked_at, key=place, reverse=True)[: asked.cap]
+        looked_at = sorted(looked_at, key=place, reverse=True)
+    kept, left_out = looked_at[: asked.cap], looked_at[asked.cap :]
     floor = -inf if asked.floor_ms is None else asked.floor_ms - 1
-    mark = floor if len(found) <= asked.cap else looked_at[-1].published_ms
+    mark = max((entry.published_ms for entry in left_out), default=floor)
     return pack_timeline(reader.order, asked.snapshot, mark, [entry.num for entry in kept])
 
 
