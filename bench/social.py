@@ -5,7 +5,8 @@ lets the same first users follow everybody, and read, here followers are drawn: 
 """
 
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -14,6 +15,10 @@ from bench.crowd import SEED
 
 ACTIVE = 10
 """Of a hundred users are active in a day."""
+
+PAGE = 25
+KEPT = 200
+"""Posts that both systems keep of a feed; Stream-Framework has no pages beyond."""
 
 BINS = (0, 50, 75, 85, 95, 100)
 POSTS = (0, 1, 5, 10, 25)
@@ -56,3 +61,60 @@ class Network:
         drawn = random.Random(SEED * self.users + user)
         others = drawn.sample(range(1, self.users), min(self.audience(user), self.users - 1))
         return sorted(other if other < user else other + 1 for other in others)
+
+
+Row = tuple[int, int, int]
+"""A post: author, number, milliseconds."""
+
+
+class Story:
+    """What happens: who follows whom, the posts before this day, those of this day, and the pages that are read."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._draw = random.Random(SEED)
+        self.begun_ms = time.time_ns() // 1_000_000
+
+    @cached_property
+    def followers(self) -> Mapping[int, Sequence[int]]:
+        """Followers by author."""
+        return {user: self._network.followers(user) for user in range(1, self._network.users + 1)}
+
+    @cached_property
+    def before(self) -> Sequence[Row]:
+        """The posts of the day before, by everybody as if they had been active: oldest first, 10 s apart."""
+        written = self._written(range(1, self._network.users + 1))
+        begun = self.begun_ms - 10_000 * (len(written) + 1)
+        return [(author, at + 1, begun + 10_000 * at) for at, author in enumerate(written)]
+
+    @cached_property
+    def today(self) -> Sequence[Row]:
+        """The posts of this day, in the order in which they come, a millisecond apart."""
+        first, begun = len(self.before) + 1, self.begun_ms - 5_000
+        return [(author, first + at, begun + at) for at, author in enumerate(self._written(self._network.active))]
+
+    @cached_property
+    def feeds(self) -> Mapping[int, Sequence[Row]]:
+        """What is in each user's feed before this day, newest first."""
+        found: dict[int, list[Row]] = {user: [] for user in range(1, self._network.users + 1)}
+        for row in reversed(self.before):
+            for user in self.followers[row[0]]:
+                if len(found[user]) < KEPT:
+                    found[user].append(row)
+        return found
+
+    @cached_property
+    def pages(self) -> Sequence[tuple[int, int]]:
+        """The pages that are read, (user, page from 0), as deep as both keep feeds, in no order."""
+        read = [
+            (user, page)
+            for user in self._network.active
+            for page in range(min(self._network.pages(user), len(self.feeds[user]) // PAGE))
+        ]
+        self._draw.shuffle(read)
+        return read
+
+    def _written(self, users: Sequence[int]) -> list[int]:
+        written = [user for user in users for _ in range(self._network.posts(user))]
+        self._draw.shuffle(written)
+        return written
