@@ -148,11 +148,15 @@ class Bakery:
         tag = "" if target.subject == EXPLORE else unmap_id(target.subject)
         nums = None if tag is None else await self._discovery.read(tag)
         if nums is None:
-            return self._missing(target, first, site, 404)
+            return self._briefly(self._missing(target, first, site, 404))
         everybody = User(EXPLORE, tag or "", "", UserState.LIVE, Settings(language=site.language), 0, 0, 0)
         visit = _Visit(target, first, site, everybody)
-        artifact = await self._list(visit, order.everything(), order.Proposed(nums, -inf), {})
-        artifact.freshness = self._freshness.at_most(self._limits.explore_ttl)
+        return self._briefly(await self._list(visit, order.everything(), order.Proposed(nums, -inf), {}))
+
+    def _briefly(self, artifact: Artifact) -> Artifact:
+        """Return an artifact of discovery with the life that these have, at edges and here."""
+        artifact.keep_s = self._limits.explore_ttl
+        artifact.freshness = artifact.freshness.at_most(self._limits.explore_ttl)
         return artifact
 
     async def _list(

@@ -28,7 +28,7 @@ class Memory:
         """Return what was baked for a target, or None."""
         if (found := self._kept.get(target)) is None:
             return None
-        if self._clock() - found[2] > MAX_AGE_S:
+        if self._clock() - found[2] > min(MAX_AGE_S, found[0].keep_s):
             self._drop(target)
             return None
         self._kept.move_to_end(target)
