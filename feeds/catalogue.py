@@ -61,7 +61,8 @@ class Catalogue:
         commands = writes(entries, seen)
         written = 0
         for start in range(0, len(commands), CHUNKS_A_TRIP):
-            written += sum(await scripts.execute(self._redis, commands[start : start + CHUNKS_A_TRIP]))
+            replies = await scripts.execute(self._redis, commands[start : start + CHUNKS_A_TRIP])
+            written += sum(max(0, reply) for reply in replies)
         return written
 
     async def fill(self, since_ms: int) -> int:

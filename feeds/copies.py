@@ -18,6 +18,8 @@ from feeds.model import Epoch, Post, PostState, Pulled, Settings, Site, Sources,
 
 LIVE = b"L"
 DELETED = b"D"
+TOO_LATE = -1
+"""The answer to a write of what was read before a drop. What is there may be older: it has to be read again."""
 
 
 class Seen(NamedTuple):
@@ -148,9 +150,9 @@ class Copies:
         generation, found = await scripts.execute(self._redis, [("GET", keys.GENERATION), ("MGET", *floors)])
         return Seen(int(generation or 0), [floor or b"0" for floor in found])
 
-    async def put(self, copies: Iterable[Copy], seen: Seen) -> list[bool]:
-        """Write copies of the truth that was read after ``seen``; tell of each whether it was written or refused."""
-        return [bool(written) for written in await scripts.execute(self._redis, writes(copies, seen))]
+    async def put(self, copies: Iterable[Copy], seen: Seen) -> list[int]:
+        """Write copies of the truth that was read after ``seen``; return what came of each, as put.lua says."""
+        return await scripts.execute(self._redis, writes(copies, seen))
 
     async def drop(self, names: Iterable[str]) -> None:
         """Drop copies by key; what was read before now is not written any more."""

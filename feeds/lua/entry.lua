@@ -3,9 +3,9 @@
 -- An entry begins with a byte, version and generation (feeds/packing.py).
 -- Unit: one chunk.   KEYS: chunk, generation, floor
 -- ARGV: generation and floor as seen before the truth was read, then post number, entry, …
--- Returns: how many were written
+-- Returns: how many were written, -1 where they were read before a drop and have to be read again
 local generation = tonumber(redis.call("GET", KEYS[2]) or 0)
-if tonumber(ARGV[1]) < generation or ARGV[2] ~= (redis.call("GET", KEYS[3]) or "0") then return 0 end
+if tonumber(ARGV[1]) < generation or ARGV[2] ~= (redis.call("GET", KEYS[3]) or "0") then return -1 end
 local written = 0
 for i = 3, #ARGV, 2 do
   local there = redis.call("HGET", KEYS[1], ARGV[i])
