@@ -55,6 +55,18 @@ def test_follow_brings_the_authors_posts(demo: Running) -> None:
     assert "Read by those who follow" in demo.read("/feed/reader").text
 
 
+def test_following_a_tag_brings_its_posts(demo: Running) -> None:
+    demo.until_live(
+        demo.write("PUT", "/api/users/tagger", {"name": "Tagger"}),
+        demo.write("PUT", "/api/users/engineer", {"name": "Engineer"}),
+        demo.write("POST", "/api/posts", {"author": "engineer", "title": "Under a tag", "tags": ["tcp/ip"]}),
+    )
+    assert "Under a tag" not in demo.read("/feed/tagger").text
+    followed = on(demo, "follow", "tagger", "--tag", "tcp/ip", "--wait")
+    assert (followed.returncode, followed.stdout.splitlines()[0][:27]) == (0, "accepted: follows of tagger"), followed
+    assert "Under a tag" in demo.read("/feed/tagger").text
+
+
 def test_invalidate_drops_one_user_and_no_other(demo: Running) -> None:
     one, other = "hermit", "recluse"
     for user in (one, other):
@@ -112,6 +124,8 @@ def test_serve_without_redis_is_refused_with_the_remedy(tmp_path: Path) -> None:
     ("arguments", "reason"),
     [
         (["publish"], "--author"),
+        (["follow", "ada"], "either an author or --tag"),
+        (["follow", "ada", "bob", "--tag", "rust"], "either an author or --tag"),
         (["invalidate"], "either --global or --user"),
         (["invalidate", "--global", "--user", "ada"], "either --global or --user"),
         (["serve", "--only", "everything"], "--only"),

@@ -124,6 +124,16 @@ async def test_nothing_of_an_id_reaches_a_header(served: Served, path: str) -> N
     assert orjson.loads(body)["errors"][0]["reason"].startswith("an id is")
 
 
+async def test_a_tag_comes_through_a_server_as_it_was_sent(served: Served) -> None:
+    """Slashes, plus signs and letters beyond ASCII; what is no UTF-8 is refused."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}", headers=headers) as client:
+        await client.put("/api/users/ada", json={"name": "Ada"})
+        for path, status in (("tcp%2Fip", 202), ("c%2B%2B", 202), ("%C3%89t%C3%A9", 202), ("%C3", 422)):
+            assert (await client.put(f"/api/users/ada/tags/{path}")).status_code == status
+    assert (await served.record.follows("ada")).tags == ("c++", "tcp/ip", "été")
+
+
 async def test_without_the_token_the_body_is_not_read(served: Served) -> None:
     """401 comes first."""
     request = b"PUT /api/users/ada HTTP/1.1\r\nHost: api\r\nContent-Length: 500\r\n\r\n"
