@@ -4,6 +4,7 @@ An entry is written wherever a post's copy is (``truth``), newest version wins, 
 as missing. A reader that misses reads the system of record and writes back what it found.
 """
 
+from array import array
 from collections.abc import Collection, Iterable, Sequence
 
 from redis.asyncio import Redis
@@ -65,16 +66,19 @@ class Catalogue:
             written += sum(max(0, reply) for reply in replies)
         return written
 
-    async def fill(self, since_ms: int) -> int:
-        """Write what is missing or old of all published posts since then; return how many entries that were."""
-        written, after = 0, 0
+    async def fill(self, since_ms: int) -> Sequence[int]:
+        """Write what is missing or old of all published posts since then; return their numbers, in order.
+
+        What is dropped meanwhile stays missing.
+        """
+        nums = array("I")
         while True:
             seen = await self._copies.look()
-            entries = await self._record.entries(since_ms=since_ms, after=after, limit=SWEPT)
+            entries = await self._record.entries(since_ms=since_ms, after=nums[-1] if nums else 0, limit=SWEPT)
             if not entries:
-                return written
-            written += await self.put(entries, seen)
-            after = entries[-1].num
+                return nums
+            await self.put(entries, seen)
+            nums.extend(entry.num for entry in entries)
 
     async def drop(self, nums: Collection[int]) -> None:
         """Drop entries, so that they are read again; what was read before now is not written any more."""

@@ -21,6 +21,12 @@ async def averages(conn: AsyncConnection, since_ms: int) -> Epoch:
     return Epoch(0, *(float(mean or 0) for mean in row))
 
 
+async def is_older(conn: AsyncConnection, ms: int) -> bool:
+    """Tell whether there is a published post from before a moment."""
+    query = select(posts.c.num).where(is_published, posts.c.published_ms < ms).limit(1)
+    return (await conn.execute(query)).first() is not None
+
+
 async def find_epoch(conn: AsyncConnection) -> Epoch:
     """Return the ranking epoch, or epoch 0 before the first recalculation."""
     row = (await conn.execute(select(ranking))).one_or_none()

@@ -36,7 +36,9 @@ key                                type    what
 ``change:<id>``                    hash    how far a change has come
 ``feeds:waiting``                  zset    changes that are readable and not live → milliseconds
 ``job:<id>``                       hash    a recalculation or a purge: what it is, its state, how far it is
-``feeds:jobs``                     list    jobs that wait for a worker
+``feeds:jobs``                     list    jobs that are not over
+``feeds:reacted``                  string  milliseconds up to which recalculations know who reacted to what
+``feeds:recomputed``               string  milliseconds of the last recalculation that the schedule began
 ``lease:relay`` and others         string  which process does what only one may do
 =================================  ======  ====================================================================
 
@@ -64,6 +66,8 @@ LISTS = "feeds:lists"
 CUTOFF = "feeds:cutoff"
 RISING = "feeds:rising"
 JOBS = "feeds:jobs"
+REACTED = "feeds:reacted"
+RECOMPUTED = "feeds:recomputed"
 
 WAKE_RELAY = "edgebake:wake:relay"
 WAKE_PROGRESS = "edgebake:wake:progress"

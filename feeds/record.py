@@ -242,6 +242,10 @@ class Record:
         """Return the mean counts of the published posts not older than ``since_ms``, as epoch 0."""
         return await self._read(lambda conn: engagement.averages(conn, since_ms))
 
+    async def is_older(self, ms: int) -> bool:
+        """Tell whether there is a published post from before a moment."""
+        return await self._read(lambda conn: engagement.is_older(conn, ms))
+
     async def epoch(self) -> Epoch:
         """Return the ranking epoch; number 0 before the first recalculation."""
         return await self._read(engagement.find_epoch)
@@ -249,6 +253,10 @@ class Record:
     async def begin_epoch(self, means: Epoch) -> Epoch:
         """Freeze these averages as the next epoch, and return it."""
         return await self._write(lambda unit: ranking.begin_epoch(unit, means))
+
+    async def rerank(self, shards: Sequence[int], users: Sequence[str]) -> str:
+        """Say that a recalculation changed the feeds of these users, and of all of these shards; return the change."""
+        return await self._write(lambda unit: ranking.rerank(unit, shards, users))
 
     async def reactions_of(self, users: Sequence[str], *, since_ms: int) -> dict[str, dict[int, int]]:
         """Return how often each of these users liked or commented on whose posts, by the author's number."""
