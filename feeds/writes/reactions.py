@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from math import log, log1p
 from typing import Any
 
-from sqlalchemy import and_, case, delete, func, insert, select, update
+from sqlalchemy import case, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from feeds.change import PostScored
@@ -141,9 +141,10 @@ async def _count(unit: Unit, num: int, given: Sequence[Reaction]) -> list[int]:
 
 async def _noted(unit: Unit, num: int, wanted: Collection[Identity]) -> dict[Identity, bool]:
     """Return those of the reactions that are noted, undone or not. The post is held, so none comes meanwhile."""
-    c, each = reactions.c, table_of(unit.conn, wanted, int, str, str).subquery()
-    same = and_(c.post == num, c.kind == each.c.c0, c.by == each.c.c1, c.id == each.c.c2)
-    query = select(c.kind, c.by, c.id, c.undone).select_from(each.join(reactions, same))
+    c = reactions.c
+    # A list and no join: SQLite would read the JSON once for each reaction that the post has.
+    same = tuple_(c.kind, c.by, c.id).in_(table_of(unit.conn, wanted, int, str, str))
+    query = select(c.kind, c.by, c.id, c.undone).where(c.post == num, same)
     return {(row.kind, row.by, row.id): bool(row.undone) for row in await unit.conn.execute(query)}
 
 
