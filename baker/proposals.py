@@ -41,7 +41,8 @@ class Proposals:
         base = None if first.base is None else packing.read_timeline(first.base)
         if base is not None and base.order == wish.order:
             self._activity.viewed(user)
-            return Proposed([*map(int, first.fresh), *base.nums], base.mark)
+            nums = dict.fromkeys((*map(int, first.fresh), *base.nums))  # one that moved is in both
+            return Proposed(list(nums), base.mark)
         READ_THROUGH.labels("timeline").inc()
         active = base is not None or await self._activity.admit(user)
         made = await (self._timelines.rebuild(*wish) if active else self._timelines.propose(*wish))
