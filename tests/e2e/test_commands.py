@@ -86,6 +86,25 @@ def test_an_import_keeps_what_it_can_and_says_the_rest(demo: Running, tmp_path: 
     assert demo.api.get("/api/users/imported-3").json()["name"] == "Three"
 
 
+def test_an_import_of_followed_tags_is_in_feeds(demo: Running, tmp_path: Path) -> None:
+    demo.until_live(
+        demo.write("PUT", "/api/users/collector", {"name": "Collector"}),
+        demo.write("PUT", "/api/users/typist", {"name": "Typist"}),
+        demo.write("POST", "/api/posts", {"author": "typist", "title": "Typed", "tags": ["C#, mostly"]}),
+    )
+    assert "Typed" not in demo.read("/feed/collector").text
+    (tmp_path / "tags.csv").write_text('user,tag\ncollector,"c#, mostly"\nnobody-there,c#\n')
+    imported = on(demo, "import", "tag-follows", str(tmp_path / "tags.csv"), "--wait")
+    assert imported.stdout.startswith("1 tag-follows imported, 1 rows refused")
+    assert "Typed" in demo.read("/feed/collector").text
+
+
+def test_discovery_is_there_and_nobody_can_take_its_name(demo: Running) -> None:
+    assert "<article" in demo.read("/feed/explore").text
+    refused = on(demo, "user", "explore")
+    assert (refused.returncode, "is reserved" in refused.stderr) == (1, True), refused.stderr
+
+
 def test_an_import_maps_ids_that_are_outside_the_grammar(demo: Running, tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_text("id,name\nAda Lovelace,Ada\n")
     assert on(demo, "import", "users", str(tmp_path / "users.csv"), "--map-ids").returncode == 0
