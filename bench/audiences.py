@@ -16,8 +16,8 @@ from feeds.record import Record
 CHUNK = 5000
 KEPT = 200
 """Posts of a timeline's base."""
-FRESH = 50
-"""Posts in a fresh set before the first round."""
+FRESH = 15
+"""Posts in a fresh set before the first round: half a day's (``contents.PUSHED``)."""
 OLD = 10_000_000
 """Numbers of posts from here on are only in feeds: nobody looks them up."""
 

@@ -13,7 +13,7 @@ from redis.asyncio import Redis as AsyncRedis
 from bench.audiences import FOLLOWERS, OLD, Author, chunks, copied
 from bench.streamframework.client import StreamFramework
 from bench.trips import Command, send
-from edgebake.apps import activity
+from edgebake.apps import activity, timelines
 from edgebake.settings import Settings
 from feeds import keys
 from feeds.change import PostPublished
@@ -119,11 +119,10 @@ def _writes(task: Task, users: Sequence[str]) -> Iterator[Command]:
         yield ("ZREMRANGEBYRANK", key, 0, -PIPELINE_CAP - 1)
 
 
-def worker(settings: Settings, record: Record, redis: AsyncRedis) -> tuple[Fanout, Followers]:
-    """Return a fan-out worker as `work` puts it together, and its lists of followers."""
-    who = activity(settings, record, redis)
-    fanout = Fanout(redis, record, who, own_posts=settings.own_posts, linger_ms=settings.linger_ms)
-    return fanout, who.followers
+def worker(settings: Settings, record: Record, redis: AsyncRedis) -> Fanout:
+    """Return a fan-out worker as `work` puts it together."""
+    made, who = timelines(settings, record, redis), activity(settings, record, redis)
+    return Fanout(redis, record, made, who, own_posts=settings.own_posts, linger_ms=settings.linger_ms)
 
 
 class Edgebake:
@@ -131,7 +130,8 @@ class Edgebake:
 
     def __init__(self, settings: Settings, record: Record, redis: AsyncRedis) -> None:
         self._record = record
-        self._fanout, self._followers = worker(settings, record, redis)
+        self._fanout = worker(settings, record, redis)
+        self._followers = Followers(redis, record)
 
     async def publish(self, tasks: Sequence[Task], *, cold: bool) -> Done:
         """Commit posts, then fan them out."""

@@ -30,16 +30,29 @@ AIMS = {SHIPPED: 20.0, PLAIN: 3.0}
 
 
 @dataclass(frozen=True, slots=True)
+class Mode:
+    """What is different about some rounds: lists of followers that are cold, or a Redis that writes no file."""
+
+    name: str
+    cold: bool = False
+    file: bool = True
+
+
+AT_HAND = Mode("")
+COLD = Mode("cold lists", cold=True)
+NO_FILE = Mode("no append-only file", file=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured: authors by their followers, and rounds with lists at hand and with cold ones."""
+    """How much is measured: authors by their followers, and rounds of each mode."""
 
     sizes: Sequence[tuple[int, int]]
-    rounds: int
-    cold_rounds: int
+    rounds: Mapping[Mode, int]
 
 
-QUICK = Effort(((10, 100), (1_000, 2), (AIMED_AT, 1)), 3, 1)
-FULL = Effort(((10, 500), (1_000, 20), (AIMED_AT, 1)), 9, 5)
+QUICK = Effort(((10, 100), (1_000, 2), (AIMED_AT, 1)), {AT_HAND: 3, COLD: 1, NO_FILE: 1})
+FULL = Effort(((10, 500), (1_000, 20), (AIMED_AT, 1)), {AT_HAND: 9, COLD: 5, NO_FILE: 5})
 
 
 @dataclass(slots=True)
@@ -68,7 +81,7 @@ class Turns:
         }
 
 
-Measured = dict[tuple[int, bool], dict[str, Turns]]
+Measured = dict[tuple[int, Mode], dict[str, Turns]]
 
 
 def run(*, full: bool, say: Say) -> Report:
@@ -79,15 +92,18 @@ def run(*, full: bool, say: Say) -> Report:
 
 async def measure(effort: Effort, say: Say) -> Report:
     """Measure so much."""
-    report = Report("fanout", machine() | {"rounds": effort.rounds, "rounds with cold lists": effort.cold_rounds})
+    report = Report(
+        "fanout", machine() | {f"rounds, {mode.name or 'as it is'}": n for mode, n in effort.rounds.items()}
+    )
     with valkey() as settings, Redis.from_url(settings.redis_url.reveal()) as redis:
         redis.config_set("auto-aof-rewrite-percentage", 0)  # no fork in the middle of somebody's turn
         async with contenders(settings, redis, effort, say) as (world, contending):
             turns = _Turns(redis, world, contending)
-            for cold, rounds in ((False, effort.rounds), (True, effort.cold_rounds)):
+            for mode, rounds in effort.rounds.items():
+                redis.config_set("appendonly", "yes" if mode.file else "no")
                 for number in range(rounds):
-                    say(f"round {number + 1} of {rounds}, lists of followers {'cold' if cold else 'at hand'}")
-                    await turns.round(cold=cold)
+                    say(f"round {number + 1} of {rounds} {mode.name}")
+                    await turns.round(mode)
             report.figures |= await turns.longest_script()
     _compose(report, turns.measured)
     return report
@@ -141,14 +157,14 @@ class _Turns:
         self._posts = count(1)
         self.measured: Measured = {}
 
-    async def round(self, *, cold: bool) -> None:
+    async def round(self, mode: Mode) -> None:
         """Give each contender a turn with the authors of each size; who begins is drawn."""
         for size, those in self._world.items():
-            of_size = self.measured.setdefault((size, cold), {title: Turns() for title in self._contending})
+            of_size = self.measured.setdefault((size, mode), {title: Turns() for title in self._contending})
             for title in random.sample(list(self._contending), len(self._contending)):
                 tasks = [Task(author, next(self._posts), now_ms()) for author in those]
                 before = self._cpu()
-                done = await self._contending[title].publish(tasks, cold=cold)
+                done = await self._contending[title].publish(tasks, cold=mode.cold)
                 of_size[title].add(done, self._cpu() - before)
                 self._check(title, done)
 
@@ -171,13 +187,13 @@ class _Turns:
 
 
 def _compose(report: Report, measured: Measured) -> None:
-    for (size, cold), of_size in measured.items():
-        name = f"{size:,}{', cold' if cold else ''}"
+    for (size, mode), of_size in measured.items():
+        name = f"{size:,}{', ' if mode.name else ''}{mode.name}"
         report.figures |= {f"{name}: {title}": turns.row() for title, turns in of_size.items()}
         ours = of_size[OURS].rates
         for title in (SHIPPED, MENDED, PLAIN):
             times = ratio(ours, of_size[title].rates)
             if size == AIMED_AT and title in AIMS:
-                report.at_least(f"{name} followers: {OURS} to {title}", times, AIMS[title])
+                report.at_least(f"{name}: {OURS} to {title}", times, AIMS[title])
             else:
-                report.figures[f"{name} followers: {OURS} to {title}"] = times
+                report.figures[f"{name}: {OURS} to {title}"] = times

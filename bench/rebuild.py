@@ -19,7 +19,7 @@ from bench.crowd import SEED, name
 from bench.load import Generator, Load, request
 from bench.report import Report, Say, machine, percentile, rounded
 from bench.server import serving
-from bench.world import read, valkey
+from bench.world import options, read, valkey
 from edgebake.secret import SecretUrl
 from edgebake.settings import Settings
 from edgebake.wiring import opened_record, opened_redis
@@ -96,7 +96,7 @@ def _measure(report: Report, database: str, settings: Settings, effort: Effort, 
     say(f"{database}: {effort.posts:,} posts, {len(users)} users who follow {FOLLOWS} each")
     asyncio.run(populated(settings, effort, users))
     with ExitStack() as stack:
-        server = stack.enter_context(serving("baker", memory=0, **_options(settings)))
+        server = stack.enter_context(serving("baker", memory=0, **options(settings)))
         single, steady = users[len(warmed) : -effort.visits], users[-effort.visits :]
         for user in warmed:
             assert len(orjson.loads(read(server.port, _path(user)))["items"]) == PAGE, f"{user}'s page is not full"
@@ -109,14 +109,6 @@ def _measure(report: Report, database: str, settings: Settings, effort: Effort, 
         }
     _check(settings, users)
     _compose(report, database, loads)
-
-
-def _options(settings: Settings) -> Mapping[str, str]:
-    return {
-        "folder": str(settings.data_dir),
-        "redis": settings.redis_url.reveal(),
-        "database": settings.database_url.reveal(),
-    }
 
 
 def _each_once(port: int, users: Sequence[str]) -> Load:

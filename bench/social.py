@@ -75,6 +75,22 @@ class Story:
         self._draw = random.Random(SEED)
         self.begun_ms = time.time_ns() // 1_000_000
 
+    def figures(self) -> dict[str, float]:
+        """Return how large the day is."""
+        return {
+            "users": self._network.users,
+            "active": len(self._network.active),
+            "follows": sum(map(len, self.followers.values())),
+            "posts before": len(self.before),
+            "posts": len(self.today),
+            "feeds written": self.reach(self.today),
+            "pages read": len(self.pages),
+        }
+
+    def reach(self, rows: Sequence[Row]) -> int:
+        """Return how many feeds have to be written for these posts."""
+        return sum(len(self.followers[author]) for author, _, _ in rows)
+
     @cached_property
     def followers(self) -> Mapping[int, Sequence[int]]:
         """Followers by author."""
