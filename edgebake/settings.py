@@ -173,7 +173,9 @@ class Settings:
         at_least(0),
     )
     post_days: int = setting(
-        3650, "Days after which a post leaves Redis; the system of record keeps it.", at_least(1, "day")
+        3650,
+        "Days after which a post leaves Redis; the system of record keeps it.",
+        at_least(2, "days", "a recalculation, which leaves out the last of them, has nothing to rank"),
     )
     recompute_every: int = setting(
         86_400, "Seconds from one full recalculation of active users to the next. 0: none by itself.", at_least(0)

@@ -56,6 +56,7 @@ def test_every_problem_is_told_at_once() -> None:
         ("RANK_IN_A_ROW", "0", "at least 1"),
         ("RESCORE", "-0.1", "0 to 10"),
         ("PULL_FOLLOWERS", "0", "at least 1 follower"),
+        ("POST_DAYS", "1", "at least 2 days"),
         ("ACTIVATIONS", "-1", "at least 0"),
         ("FEED_ORDER", "oldest", "newest or ranked"),
         ("RERANK", "all", "ttl or shards or items"),
