@@ -4,9 +4,10 @@
 edge. *Falling*: fan-out pushes them again and drops the timelines that lack them, bakes merge them still.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from feeds.change import SourceCrossed
@@ -30,9 +31,9 @@ def is_due(source: PulledSource, before_ms: int) -> bool:
     return source.state == "rising" and source.since_ms <= before_ms
 
 
-async def cross(unit: Unit, sources: Collection[int]) -> int:
+async def cross(unit: Unit, sources: Select[Any]) -> int:
     """Note which of these sources, whose followers were just counted, are on the wrong side; return how many."""
-    if not sources or not await _wrong(unit, sources):
+    if not await _wrong(unit, sources):
         return 0
     await hold_name(unit.conn, _LOCK)
     states = await _wrong(unit, sources)
@@ -42,11 +43,7 @@ async def cross(unit: Unit, sources: Collection[int]) -> int:
 
 async def reconcile(unit: Unit) -> int:
     """Note all sources that are on the wrong side of the line, which may have been moved; return how many."""
-    line = unit.limits.pull_followers
-    above = select(audiences.c.source).where(audiences.c.followers >= line)
-    pulling = select(pulled.c.source).where(pulled.c.state != PUSH)
-    found = {*(await unit.conn.execute(above)).scalars(), *(await unit.conn.execute(pulling)).scalars()}
-    return await cross(unit, sorted(found))
+    return await cross(unit, select(audiences.c.source))
 
 
 async def pull(unit: Unit, sources: Collection[int], before_ms: int) -> int:
@@ -66,7 +63,7 @@ async def settle(unit: Unit, source: int) -> None:
         await _put(unit, {source: PUSH})
 
 
-async def _wrong(unit: Unit, sources: Iterable[int]) -> dict[int, str]:
+async def _wrong(unit: Unit, sources: Select[Any]) -> dict[int, str]:
     """Return those sources that are on the wrong side of the line, and the states that they are to have."""
     line = unit.limits.pull_followers
     state = func.coalesce(pulled.c.state, PUSH)
@@ -74,7 +71,7 @@ async def _wrong(unit: Unit, sources: Iterable[int]) -> dict[int, str]:
     falls = and_(audiences.c.followers < LOWER * line, state.in_(["rising", "pull"]))
     joined = audiences.outerjoin(pulled, pulled.c.source == audiences.c.source)
     query = select(audiences.c.source, audiences.c.followers).select_from(joined)
-    query = query.where(among(unit.conn, audiences.c.source, sources), or_(rises, falls)).order_by(audiences.c.source)
+    query = query.where(audiences.c.source.in_(sources), or_(rises, falls)).order_by(audiences.c.source)
     return {row.source: "rising" if row.followers >= line else "falling" for row in await unit.conn.execute(query)}
 
 

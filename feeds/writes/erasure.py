@@ -1,12 +1,10 @@
 """What a deleted user takes with them: posts, follows, mutes, blocks."""
 
-from collections import Counter
-
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 
 from feeds.many import among
 from feeds.model import User
-from feeds.schema import activity, blocks, follows, mutes, post_tags, posts, tag_follows, users
+from feeds.schema import activity, blocks, follows, mutes, post_tags, posts, tag_follows
 from feeds.writes import reactions
 from feeds.writes.posts import ERASED
 from feeds.writes.unit import Unit
@@ -30,8 +28,8 @@ async def erase_ties(unit: Unit, user: User) -> list[str]:
     """
     gone = delete(follows).where(follows.c.author == user.id).returning(follows.c.user)
     followers = (await unit.conn.execute(gone)).scalars().all()
-    unit.followers[user.num] -= len(followers)
-    unit.followers.subtract(await _left(unit, user))
+    unit.authors[user.id] -= len(followers)
+    await _leave(unit, user)
     blocked = delete(blocks).where(blocks.c.user == user.id).returning(blocks.c.blocked)
     freed = (await unit.conn.execute(blocked)).scalars().all()
     for table in (mutes, activity):
@@ -39,11 +37,8 @@ async def erase_ties(unit: Unit, user: User) -> list[str]:
     return sorted({*followers, *freed})
 
 
-async def _left(unit: Unit, user: User) -> Counter[int]:
-    """End the follows by a user; return the sources that they leave."""
-    followed = select(users.c.num).join(follows, follows.c.author == users.c.id).where(follows.c.user == user.id)
-    left = Counter((await unit.conn.execute(followed)).scalars())
-    await unit.conn.execute(delete(follows).where(follows.c.user == user.id))
+async def _leave(unit: Unit, user: User) -> None:
+    followed = delete(follows).where(follows.c.user == user.id).returning(follows.c.author)
+    unit.authors.subtract((await unit.conn.execute(followed)).scalars().all())
     tagged = delete(tag_follows).where(tag_follows.c.user == user.id).returning(tag_follows.c.tag)
-    left.update((await unit.conn.execute(tagged)).scalars())
-    return left
+    unit.tags.subtract((await unit.conn.execute(tagged)).scalars().all())

@@ -21,12 +21,12 @@ async def follow(unit: Unit, command: Follow) -> Outcome:
     if user == author:
         raise Refused("author", author, "a user does not follow themselves; their own posts are a setting")
     await live_user(unit, user, "user")
-    followed = await live_user(unit, author, "author")
+    await live_user(unit, author, "author")
     if await is_following(unit, user, author):
         return await _unchanged(unit, user)
     await _refuse_blocked(unit, user, author)
     await unit.conn.execute(insert(follows), [{"user": user, "author": author}])
-    unit.followers[followed.num] += 1
+    unit.authors[author] += 1
     return await _follows_changed(unit, user, [user])
 
 
@@ -105,9 +105,8 @@ async def _remove(unit: Unit, user: str, author: str) -> list[int]:
     pair = and_(follows.c.user == user, follows.c.author == author)
     if not (await unit.conn.execute(delete(follows).where(pair))).rowcount:
         return []
-    num = (await unit.conn.execute(select(users.c.num).where(users.c.id == author))).scalar_one()
-    unit.followers[num] -= 1
-    return [num]
+    unit.authors[author] -= 1
+    return [(await unit.conn.execute(select(users.c.num).where(users.c.id == author))).scalar_one()]
 
 
 async def _unchanged(unit: Unit, user: str) -> Outcome:

@@ -4,7 +4,6 @@ The rows of a chunk are folded over what is there in memory, by the same decisio
 bulk. A chunk runs alone (``locks.hold_everything``), so what it read stays true until it writes.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -76,8 +75,7 @@ async def import_posts(unit: Unit, rows: Sequence[CreatePost]) -> ImportOutcome:
     """Create posts or replace them."""
     rows = [row if row.post else row.model_copy(update={"post": fresh_id("p", unit.now_ms)}) for row in rows]
     chunk = await _begin(unit, rows, lambda row: f"post {row.post}")
-    absent = await _absent(unit, [row.author for row in rows])
-    nums = await _numbers(unit, {row.author for row in rows})
+    nums, absent = await _authors(unit, {row.author for row in rows})
     befores = await find_posts(unit.conn, [str(row.post) for row in rows])
     afters: dict[str, Post] = {}
     for index, row in enumerate(rows):
@@ -116,7 +114,7 @@ async def import_follows(unit: Unit, rows: Sequence[Follow]) -> ImportOutcome:
         chunk.advance(subject, row.version)
         wanted[row.user, row.author] = None
     made = await _insert_follows(unit, list(wanted))
-    await _count_followers(unit, Counter(author for _, author in made))
+    unit.authors.update(author for _, author in made)
     return await _end_follows(unit, chunk, {user for user, _ in made})
 
 
@@ -138,7 +136,7 @@ async def import_tag_follows(unit: Unit, rows: Sequence[FollowTag]) -> ImportOut
         chunk.advance(subject, row.version)
         wanted[row.user, nums[row.tag]] = None
     made = await _insert_tag_follows(unit, list(wanted))
-    unit.followers.update(source for _, source in made)
+    unit.tags.update(source for _, source in made)
     return await _end_follows(unit, chunk, {user for user, _ in made})
 
 
@@ -201,11 +199,6 @@ async def _insert_tag_follows(unit: Unit, wanted: list[tuple[str, int]]) -> list
     return [(user, source) for user, source in made]
 
 
-async def _count_followers(unit: Unit, authors: Counter[str]) -> None:
-    for author, num in (await _numbers(unit, authors)).items():
-        unit.followers[num] += authors[author]
-
-
 async def _user_rows(unit: Unit, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     query = select(users).where(among(unit.conn, users.c.id, ids))
     return {row.id: dict(row._mapping) for row in await unit.conn.execute(query)}
@@ -219,9 +212,14 @@ async def _absent(unit: Unit, ids: Iterable[str]) -> dict[str, UserState | None]
     return {row.value: row.state and UserState(row.state) for row in await unit.conn.execute(query)}
 
 
-async def _numbers(unit: Unit, ids: Iterable[str]) -> dict[str, int]:
-    query = select(users.c.id, users.c.num).where(among(unit.conn, users.c.id, ids))
-    return {row.id: row.num for row in await unit.conn.execute(query)}
+async def _authors(unit: Unit, ids: set[str]) -> tuple[dict[str, int], dict[str, UserState | None]]:
+    """Return the numbers of users, and those of them that are not live, as ``_absent`` does."""
+    query = select(users.c.id, users.c.num, users.c.state).where(among(unit.conn, users.c.id, ids))
+    found = (await unit.conn.execute(query)).all()
+    live = UserState.LIVE.value
+    absent: dict[str, UserState | None] = {row.id: UserState(row.state) for row in found if row.state != live}
+    nums = {row.id: row.num for row in found}
+    return nums, absent | dict.fromkeys(ids - nums.keys())
 
 
 async def _blocked_pairs(unit: Unit, ids: Iterable[str]) -> set[tuple[str, str]]:

@@ -171,11 +171,15 @@ def raised(before: Post | None, after: Post) -> Post:
 async def write_posts(unit: Unit, befores: Mapping[str, Post], afters: Sequence[Post]) -> list[Post]:
     """Store posts and their index by tag; return them. ``befores`` has those of them that were there."""
     nums = await numbers_of(unit, {tag for post in afters for tag in post.tags})
-    written = [replace(post, tag_nums=tuple(nums[tag] for tag in post.tags)) for post in afters]
+    written = [_numbered(post, tuple(nums[tag] for tag in post.tags)) for post in afters]
     await unit.add(posts, [post_row(post) for post in written if post.id not in befores])
     await unit.revise(posts, [post_row(post) | {"num": befores[post.id].num} for post in written if post.id in befores])
     await index_posts(unit, befores, written)
     return written
+
+
+def _numbered(post: Post, tag_nums: tuple[int, ...]) -> Post:
+    return post if post.tag_nums == tag_nums else replace(post, tag_nums=tag_nums)
 
 
 async def _store(unit: Unit, before: Post | None, after: Post) -> Outcome:

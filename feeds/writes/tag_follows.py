@@ -24,7 +24,7 @@ async def follow_tag(unit: Unit, command: FollowTag) -> Outcome:
     if await unit.conn.scalar(query) is not None:
         return Outcome("unchanged", None, user, await follows_version(unit, user))
     await unit.conn.execute(insert(tag_follows), [{"user": user, "tag": source}])
-    unit.followers[source] += 1
+    unit.tags[source] += 1
     return await _changed(unit, FollowsChanged((user,)))
 
 
@@ -37,7 +37,7 @@ async def unfollow_tag(unit: Unit, command: UnfollowTag) -> Outcome:
     ended = delete(tag_follows).where(tag_follows.c.user == user, tag_follows.c.tag == source)
     if source is None or not (await unit.conn.execute(ended)).rowcount:
         return Outcome("unchanged", None, user, await follows_version(unit, user))
-    unit.followers[source] -= 1
+    unit.tags[source] -= 1
     return await _changed(unit, FollowsChanged((user,), (source,)))
 
 

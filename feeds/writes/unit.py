@@ -26,13 +26,14 @@ class Limits:
 class Unit:
     """A write transaction: its connection, its time, and the changes that it commits with its data.
 
-    ``followers``: by how many the followers of which source became more or fewer. They are counted last.
+    ``authors`` (by id) and ``tags`` (by source number): by how many their followers became more. They are counted last.
     """
 
     conn: AsyncConnection
     now_ms: int
     limits: Limits
-    followers: Counter[int] = field(default_factory=Counter)
+    authors: Counter[str] = field(default_factory=Counter)
+    tags: Counter[int] = field(default_factory=Counter)
     changes: list[dict[str, Any]] = field(default_factory=list)
 
     def note(self, change: Change, change_id: str | None = None) -> str:
