@@ -81,7 +81,7 @@ class _Bucket:
         return missing
 
 
-class _Piece:
+class Piece:
     """Buckets that are read and written together, over a connection that watches them."""
 
     def __init__(self, wire: Wire, shard: Shard, numbers: Sequence[int]) -> None:
@@ -172,7 +172,7 @@ class Mapper:
         return {bucket: size for bucket, size in zip(wanted, sizes, strict=True) if size}
 
     def _group(self, shard: Shard, group: Sequence[Sequence[int]]) -> Ranked:
-        pieces = [_Piece(wire, shard, numbers) for wire, numbers in zip(self._wires, group, strict=False)]
+        pieces = [Piece(wire, shard, numbers) for wire, numbers in zip(self._wires, group, strict=False)]
         for piece in pieces:
             piece.read()
         buckets = [bucket for piece in pieces for bucket in piece.buckets]
