@@ -72,6 +72,7 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
     fence = Fence(redis, guard)
     reads, truth = Reads(redis, fence), Truth(redis, record)
     table = Table(guard, config.limits.weights)
+    proposals, seen = _proposals(redis, record, config), Seen(redis)
     fragments = Fragments(renderer, config.memory_bytes)
     rows = Rows(reads, truth, fragments, Shelf(guard, config.memory_bytes), guard)
     bakery = Bakery(
@@ -79,7 +80,7 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
         Resources(truth),
         rows,
         _selector(rows, truth, table, guard, config.limits),
-        proposals=_proposals(redis, record, config),
+        proposals=proposals,
         lists=Lists(guard, Latest(redis, record)),
         discovery=Discovery(redis, record, config.limits.weights, ttl_s=config.limits.explore_ttl),
         table=table,
@@ -89,8 +90,13 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
         limits=config.limits,
     )
     memory = Memory(config.memory_bytes if config.artifact_bytes is None else config.artifact_bytes)
-    door = Door(fence, bakery, memory, Seen(redis))
-    return Feeds(door, renderer, config.headers), renderer
+    door = Door(fence, bakery, memory, seen)
+
+    async def close() -> None:
+        await proposals.close()
+        await seen.close()
+
+    return Feeds(door, renderer, config.headers, close), renderer
 
 
 def _selector(rows: Rows, truth: Truth, table: Table, guard: Guard, limits: Limits) -> Selector:

@@ -47,3 +47,7 @@ class Proposals:
         active = base is not None or await self._activity.admit(user)
         made = await (self._timelines.rebuild(*wish) if active else self._timelines.propose(*wish))
         return Proposed(made.nums, made.mark)
+
+    async def close(self) -> None:
+        """Wait for what is noted of activity."""
+        await self._activity.close()

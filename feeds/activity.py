@@ -103,6 +103,11 @@ class Activity:
         if self._noting is None or self._noting.done():
             self._noting = asyncio.create_task(self._note())
 
+    async def close(self) -> None:
+        """Wait for what is being noted."""
+        if self._noting is not None:
+            await asyncio.wait([self._noting])
+
     async def purge(self) -> int:
         """Retire who was not active for too long: guests for as long as an answer may be somewhere. Return how many."""
         now = now_ms()

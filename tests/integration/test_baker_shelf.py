@@ -57,7 +57,7 @@ async def test_a_slow_read_through_brings_nothing_back_that_was_asked_to_be_forg
         assert titles(await other.get(FEED))[1] == "Behind"
 
 
-@pytest.mark.parametrize("where", ["candidates", "before copies", "after copies", "after first"])
+@pytest.mark.parametrize("where", ["proposals", "before copies", "after copies", "after first"])
 @pytest.mark.parametrize("scope", ["user", "global"])
 async def test_what_was_read_before_an_invalidation_is_on_no_page_after_it(
     house: House, baker: Baker, where: str, scope: str
