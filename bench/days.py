@@ -2,24 +2,27 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import nlargest
+from math import inf
 from typing import Protocol
 
 from redis.asyncio import Redis
 
-from bench.audiences import chunks
+from bench.audiences import chunks, now_ms
 from bench.contenders import worker
 from bench.crowd import name
-from bench.social import PAGE, Row, Story
+from bench.social import KEPT, PAGE, Row, Story
 from bench.streamframework.client import StreamFramework
 from edgebake.settings import Settings
 from feeds import copies, keys, packing, scripts
 from feeds.catalogue import Catalogue
 from feeds.change import PostPublished
 from feeds.command import CreatePost, Follow, PutUser
+from feeds.followers import Followers
+from feeds.ids import shard_of
 from feeds.model import Entry, Post
 from feeds.record import Record
 
@@ -85,6 +88,7 @@ class Edgebake:
 
     def __init__(self, settings: Settings, record: Record, redis: Redis) -> None:
         self._fanout = worker(settings, record, redis)
+        self._followers = Followers(redis, record)
         self._redis = redis
         self._record = record
         self._known: dict[int, Entry] = {}
@@ -100,17 +104,37 @@ class Edgebake:
             await self._record.import_follows([Follow(user=user, author=author) for user, author in pairs])
         for rows in chunks(story.before):
             await self._record.import_posts([_created(row) for row in rows])
+        for some in chunks(users):
+            await self._record.activate(some, now_ms())
+        await self._fill_timelines(story)
+
+    async def _fill_timelines(self, story: Story) -> None:
+        """Make everybody active, with the timeline that a rebuild would have found, and have follower lists at hand."""
+        known: dict[str, Post] = {}
+        for rows in chunks(story.before):
+            known |= await self._record.posts([_id(row) for row in rows])
+        for feeds in chunks(list(story.feeds.items())):
+            commands: list[scripts.Command] = []
+            for user, rows in feeds:
+                mark = rows[-1][2] if len(rows) == KEPT else -inf
+                base = packing.pack_timeline("newest", 0, mark, [known[_id(row)].num for row in rows])
+                commands.append(("ZADD", keys.active(shard_of(name(user))), now_ms(), name(user)))
+                commands.append(("HSET", keys.base(name(user)), name(user), base))
+            await scripts.execute(self._redis, commands)
+        people = await self._record.users([name(user) for user in story.followers])
+        await self._followers.sections([person.num for person in people.values()])
+
+    async def commit(self, rows: Sequence[Row]) -> Took:
+        """Commit posts to the system of record, each on its own, several at once."""
+        return await self._all(rows, self._commit, None)
+
+    async def fan_out(self, rows: Sequence[Row]) -> Took:
+        """Fan posts out that are committed, several at once."""
+        return await self._all(rows, self._fan_out, None)
 
     async def write(self, rows: Sequence[Row], rate: float | None = None) -> Took:
-        """Publish posts, several at once."""
-        room = asyncio.Semaphore(AT_ONCE)
-        begun = time.perf_counter()
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._write(row, begun + at / rate if rate else None, room))
-                for at, row in enumerate(rows)
-            ]
-        return Took(time.perf_counter() - begun, [task.result() for task in tasks])
+        """Commit posts and fan them out, several at once."""
+        return await self._all(rows, self._write, rate)
 
     async def read(self, pages: Sequence[tuple[int, int]]) -> Took:
         """Read pages of timelines, and the posts on them from their copies."""
@@ -118,13 +142,29 @@ class Edgebake:
         each = [await self._read(name(user), page) for user, page in pages]
         return Took(time.perf_counter() - begun, each)
 
-    async def _write(self, row: Row, due: float | None, room: asyncio.Semaphore) -> float:
-        await asyncio.sleep(0 if due is None else due - time.perf_counter())
-        async with room:
-            begun = time.perf_counter() if due is None else due
-            await self._record.apply([_created(row)])
-            await self._fanout.handle(f"bench-{row[1]}", PostPublished(_id(row), name(row[0])))
-        return time.perf_counter() - begun
+    async def _all(self, rows: Sequence[Row], work: Callable[[Row], Awaitable[None]], rate: float | None) -> Took:
+        room = asyncio.Semaphore(AT_ONCE)
+        begun = time.perf_counter()
+
+        async def one(row: Row, due: float) -> float:
+            await asyncio.sleep(due - time.perf_counter())
+            async with room:
+                await work(row)
+            return time.perf_counter() - due
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(row, begun + (at / rate if rate else 0))) for at, row in enumerate(rows)]
+        return Took(time.perf_counter() - begun, [task.result() for task in tasks])
+
+    async def _write(self, row: Row) -> None:
+        await self._commit(row)
+        await self._fan_out(row)
+
+    async def _commit(self, row: Row) -> None:
+        await self._record.apply([_created(row)])
+
+    async def _fan_out(self, row: Row) -> None:
+        await self._fanout.handle(f"bench-{row[1]}", PostPublished(_id(row), name(row[0])))
 
     async def _read(self, user: str, page: int) -> float:
         begun = time.perf_counter()

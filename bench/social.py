@@ -109,6 +109,11 @@ class Story:
         first, begun = len(self.before) + 1, self.begun_ms - 5_000
         return [(author, first + at, begun + at) for at, author in enumerate(self._written(self._network.active))]
 
+    def halves(self) -> tuple[Sequence[Row], Sequence[Row]]:
+        """Return this day's posts in two halves."""
+        half = len(self.today) // 2
+        return self.today[:half], self.today[half:]
+
     @cached_property
     def feeds(self) -> Mapping[int, Sequence[Row]]:
         """What is in each user's feed before this day, newest first."""
