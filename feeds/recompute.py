@@ -25,7 +25,7 @@ from feeds.progress import now_ms
 from feeds.ranking import Order, Weights
 from feeds.rankshard import Options
 from feeds.record import Record
-from feeds.shards import Pool, cores, open_pool, read_catalogue
+from feeds.shards import OpenPool, Pool, cores, open_pool, read_catalogue
 from feeds.tastes import Tastes
 from feeds.timeline import CAP, CLOSED
 from feeds.truth import Truth
@@ -72,6 +72,8 @@ class Recompute:
         self._jobs = Jobs(redis)
         self._truth = Truth(redis, record)
         self._tastes = Tastes(redis)
+        self.open_pool: OpenPool = open_pool
+        """Opens what ranks shards."""
         self.say: Callable[[str], None] = nobody
         """Is told what a person may want to know."""
         self.on_shard: Callable[[int, int], None] = lambda done, total: None
@@ -196,7 +198,7 @@ class Recompute:
                 await self._jobs.progress(held.job.id, shard.shard)
                 self.on_shard(before + len(done), total)
 
-        async with open_pool(self._redis_url, posts, processes) as pool, asyncio.TaskGroup() as group:
+        async with self.open_pool(self._redis_url, posts, processes) as pool, asyncio.TaskGroup() as group:
             for _ in range(processes):
                 group.create_task(work(pool))
         return None if len(done) < len(todo) else reduce(Ranked.plus, done, Ranked(0, 0, ()))

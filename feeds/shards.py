@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from multiprocessing import get_context
+from typing import Protocol
 
 from redis.asyncio import Redis
 
@@ -31,7 +32,18 @@ async def read_catalogue(redis: Redis, newest: int) -> dict[int, bytes]:
     return entries
 
 
-class Pool:
+class Pool(Protocol):
+    """What ranks shards."""
+
+    async def rank(self, shard: Shard) -> Ranked:
+        """Rank a shard and write its timelines."""
+
+
+OpenPool = Callable[[str, bytes, int | None], AbstractAsyncContextManager[Pool]]
+"""Opens what ranks these posts (``standings.pack``), over a Redis by its URL, so many shards at once."""
+
+
+class Processes:
     """Processes that rank shards, a core each."""
 
     def __init__(self, executor: ProcessPoolExecutor) -> None:
@@ -48,7 +60,7 @@ async def open_pool(redis_url: str, posts: bytes, processes: int | None = None) 
     context = get_context("spawn")  # a fork would take this process's threads' locks with it
     executor = ProcessPoolExecutor(processes or cores(), context, mapper.begin, (redis_url, posts))
     try:
-        yield Pool(executor)
+        yield Processes(executor)
     finally:
         await asyncio.to_thread(executor.shutdown, cancel_futures=True)
 
