@@ -62,6 +62,14 @@ def invalidator(settings: Settings, record: Record, redis: Redis, edge: Edge) ->
     return [recorder.run, drain.run]
 
 
+def recompute(settings: Settings, record: Record, redis: Redis) -> list[Loop]:
+    """Return the runner of recalculations, and of their schedule."""
+    from edgebake.wiring import recomputation
+    from feeds.runner import Runner
+
+    return [Runner(redis, recomputation(settings, record, redis), every_s=settings.recompute_every).run]
+
+
 def profile_of(settings: Settings) -> str:
     """Return how the edge behaves: the local edge as it is told, CloudFront as CloudFront."""
     return settings.edge_profile if settings.edge == "local" else "cloudfront"

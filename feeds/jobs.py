@@ -76,14 +76,17 @@ class Jobs:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def create(self, kind: str, params: Mapping[str, Any], *, name: str | None = None) -> Job:
-        """Queue a job. One of this name that is there already is returned as it stands."""
+    async def create(self, kind: str, params: Mapping[str, Any], *, name: str | None = None, here: bool = False) -> Job:
+        """Queue a job, or, to be run ``here``, make it and queue it when it is held.
+
+        One of this name that is there already is returned as it stands.
+        """
         id_ = name or fresh_id(kind, now_ms())
         fields = {"kind": kind, "state": "queued", "params": orjson.dumps(params), "created": now_ms()}
         flat = [word for pair in fields.items() for word in pair]
         if not await self._redis.exists(keys.job(id_)):  # two who both find none queue the same; it is done once
-            queue = [("HSET", keys.job(id_), *flat), ("RPUSH", keys.JOBS, id_)]
-            await scripts.execute(self._redis, [("MULTI",), *queue, ("EXEC",)])
+            queue = [] if here else [("RPUSH", keys.JOBS, id_)]
+            await scripts.execute(self._redis, [("MULTI",), ("HSET", keys.job(id_), *flat), *queue, ("EXEC",)])
         return await self._known(id_)
 
     async def get(self, job: str) -> Job | None:
@@ -104,13 +107,12 @@ class Jobs:
         return await self.get(job)
 
     async def again(self, job: str) -> Job | None:
-        """Queue a job that was stopped, cancelled or failed once more; it goes on where it was."""
+        """Let a job that was stopped, cancelled or failed go on where it was, with whoever holds it first."""
         found = await self.get(job)
         if found is not None and found.state in OVER and found.state != "done":
             await self._redis.persist(keys.job(job))
-            await self._redis.hdel(keys.job(job), "cancel", "error", "finished")
+            await self._redis.hdel(keys.job(job), "cancel", "error", "finished", f"{_NOTE.decode()}tries")
             await self._set(job, state="queued")
-            await self._redis.rpush(keys.JOBS, job)
         return await self.get(job)
 
     @contextlib.asynccontextmanager
@@ -124,6 +126,8 @@ class Jobs:
             yield None
             return
         await self._set(job, state="running", started=found.started_ms or now_ms())
+        # Whoever kills us leaves it in the list, for the next one to find.
+        await scripts.execute(self._redis, [("LREM", keys.JOBS, 0, job), ("RPUSH", keys.JOBS, job)])
         held = Held(await self._known(job), lease)
         left = asyncio.Event()
         beating = asyncio.create_task(self._beat(held, left))

@@ -4,8 +4,14 @@ A bucket's timelines are watched before anything of it is read, and written in a
 created or rebuilt one of them meanwhile ends it, and then each is installed by itself, newest log number wins.
 """
 
+import gc
+import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import parent_process
+from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import NamedTuple
 
 from feeds import keys, rankshard, scripts
@@ -220,9 +226,18 @@ _mapper: Mapper | None = None
 
 
 def begin(redis_url: str, posts: bytes) -> None:
-    """Begin a process that ranks: what it is given once."""
+    """Begin a process that ranks: what it is given once. It ends when the process that began it does."""
     global _mapper  # noqa: PLW0603  # a process of a pool has no other place for what it is given once
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group, and the other process decides
+    gc.disable()  # nothing here refers to itself, and a shard has a million small objects
+    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
     _mapper = Mapper(redis_url, posts)
+
+
+def _end_with(parent: BaseProcess | None) -> None:
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def rank(shard: Shard) -> Ranked:

@@ -98,6 +98,16 @@ async def test_a_job_that_was_stopped_goes_on_when_it_is_asked_for_again(redis: 
     assert again.state == "queued"
     assert again.parts == {3}
     assert await redis.ttl(keys.job(job.id)) == -1
+    async with jobs.held(job.id) as held:
+        assert held is not None
+
+
+async def test_a_job_that_is_run_here_is_left_to_others_once_it_is_held(redis: Redis) -> None:
+    jobs = Jobs(redis)
+    job = await jobs.create("recompute", {}, here=True)
+    assert await jobs.waiting(["recompute"]) == []
+    async with jobs.held(job.id):
+        assert await jobs.waiting(["recompute"]) == [job.id]
 
 
 async def test_a_job_of_one_name_is_queued_once(redis: Redis) -> None:
