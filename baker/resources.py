@@ -3,6 +3,7 @@
 Each is taken from its copy in the first trip where that counts, else from the system of record.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
@@ -40,6 +41,7 @@ class Resources:
         self._site = _Last(copies.read_site)
         self._epoch = _Last(copies.read_epoch)
         self._pulled = _Last(_tags_of)
+        self._reading: asyncio.Future[Mapping[int, tuple[str, str]]] | None = None
 
     async def site(self, first: First) -> Site:
         """Return the site."""
@@ -78,9 +80,11 @@ class Resources:
         return self._pulled.of(first.pulled)
 
     async def pulled_now(self) -> Mapping[int, str]:
-        """Return the same from the system of record. Timelines are read after it."""
-        READ_THROUGH.labels("pulled").inc()
-        return _named(await self._truth.pulled())
+        """Return the same from the system of record, read once however many ask. Timelines are read after it."""
+        if self._reading is None or self._reading.done():
+            READ_THROUGH.labels("pulled").inc()
+            self._reading = asyncio.ensure_future(self._truth.pulled())
+        return _named(await asyncio.shield(self._reading))
 
 
 def drawn(pulled: Mapping[int, str], viewer: Viewer) -> Mapping[int, str]:

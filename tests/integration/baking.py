@@ -227,6 +227,7 @@ async def _open_baker(house: House, config: Config) -> AsyncIterator[Baker]:
     turnstile = Turnstile()
     loads = [("SCRIPT", "LOAD", text) for text in TEXTS.values()]  # or each first trip would be made twice
     await feeds_scripts.execute(house.redis, loads)
+    await house.truth.pulled()  # or the first bake would read it, and begin again
     settings = house.redis.connection_pool.connection_kwargs
     redis = Redis.from_pool(ConnectionPool(connection_class=SlowConnection, turnstile=turnstile, **settings))
     app, renderer = create_app(redis, SlowRecord(house.record, turnstile), config)
