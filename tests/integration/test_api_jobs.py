@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from feeds.jobs import Jobs
+from feeds.recompute import KIND
+from publisher.jobs import RECOMPUTE
 from tests.integration.api import Api, open_api
 
 
@@ -15,6 +17,11 @@ async def api(record_url: str, valkey: str) -> AsyncIterator[Api]:
         for user in ("ada", "bob"):
             await api.client.put(f"/api/users/{user}", json={"name": user})
         yield api
+
+
+def test_workers_know_the_kind_of_the_jobs_that_the_api_queues() -> None:
+    """The API says it by itself: to import what ranks would cost it 16 MB."""
+    assert RECOMPUTE == KIND
 
 
 @pytest.mark.parametrize("users", ["active", "all", ["ada", "bob"]])
