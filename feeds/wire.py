@@ -1,7 +1,7 @@
 """A connection to Redis of a process that has nothing else to do while it waits: commands in, replies out."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 from hiredis import pack_command
 from redis import ConnectionPool
@@ -20,7 +20,7 @@ class Wire:
         self._connection = connection
 
     @classmethod
-    def opened(cls, redis_url: str) -> "Wire":
+    def opened(cls, redis_url: str) -> Self:
         """Return a connection that is made when it is first used."""
         pool: ConnectionPool = ConnectionPool.from_url(redis_url, protocol=2, socket_timeout=TIMEOUT_S)
         return cls(pool.make_connection())

@@ -48,7 +48,9 @@ COUNT_OF = {"like": "likes", "comment": "comments", "view": "views"}
 class Intent:
     """The reference's world, moved on by commands."""
 
-    def __init__(self, formula: Formula, *, cap: int, latest: int) -> None:
+    def __init__(self, formula: Formula, *, cap: int, latest: int, default: str = "newest") -> None:
+        self.default = default
+        """The order of who chooses none."""
         self.world = World(formula=formula, cap=cap, latest=latest)
         self.deleted: set[str] = set()
         self.reactions: dict[tuple[str, str, str, str], bool] = {}
@@ -107,13 +109,14 @@ class Intent:
         world = self.world
         match deed:
             case PutUser():
-                world.readers.setdefault(deed.user, Reader())
+                world.readers.setdefault(deed.user, Reader(order=self.default))
             case DeleteUser():
                 self._erase(deed.user)
             case PutSettings():
                 reader = world.readers[deed.user]
                 reader.muted_authors, reader.muted_tags = set(deed.muted_authors), set(deed.muted_tags)
-                reader.page_size, reader.order = deed.page_size, deed.order
+                reader.page_size = deed.page_size
+                reader.order = self.default if deed.order == "default" else deed.order
             case CreatePost():
                 self._create(deed)
             case EditPost():

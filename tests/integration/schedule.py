@@ -5,7 +5,8 @@ The same draws give the same interleaving. A task that waits for another one's l
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -14,7 +15,10 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import UnixDomainSocketConnection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from feeds import scripts
+from feeds.mapper import Mapper, Ranked, Shard
 from feeds.record import Record
+from feeds.wire import Wire
 from feeds.writes.unit import Unit
 
 T = TypeVar("T")
@@ -73,6 +77,7 @@ async def take_turns(acts: Sequence[Act], dice: random.Random) -> list[str]:
     lucky: Actor | None = None
     while not all(actor.is_done for actor in actors):
         await _settled(actors)
+        _let_go(actors)
         ready = [actor for actor in actors if actor.waiting and not actor.is_done]
         if not ready:
             continue
@@ -80,18 +85,31 @@ async def take_turns(acts: Sequence[Act], dice: random.Random) -> list[str]:
             lucky = dice.choice(ready)
         order.append(lucky.name)
         _turn(lucky, dice)
+    _let_go(actors)
     for actor in actors:
         if actor.task is not None and not actor.task.cancelled():
             actor.task.result()
     return order
 
 
+def _let_go(actors: Iterable[Actor]) -> None:
+    """Let go on what those who have ended left behind."""
+    for actor in actors:
+        while actor.is_done and actor.waiting:
+            _give(actor.waiting.pop(0))
+
+
+def _give(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
+
+
 def _turn(actor: Actor, dice: random.Random) -> None:
     turn = actor.waiting.pop(0)
     if actor.may_die and actor.task is not None and dice.random() < 0.05:
         actor.task.cancel()
-    elif not turn.done():
-        turn.set_result(None)
+    else:
+        _give(turn)
 
 
 async def _settled(actors: Iterable[Actor]) -> None:
@@ -113,6 +131,59 @@ class TurnsConnection(UnixDomainSocketConnection):
             await self.disconnect(nowait=True)
             raise
         await super().send_packed_command(command, check_health)
+
+
+class TurnsWire(Wire):
+    """A wire of a thread that waits for the turn before each trip."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def send(self, commands: Iterable[scripts.Command]) -> list[Any]:
+        """Send commands."""
+        asyncio.run_coroutine_threadsafe(gate(), self.loop).result()
+        return super().send(commands)
+
+
+class Rankers:
+    """Rank shards in threads of this process, a trip at a turn. One whose task is killed goes on: ``ended`` waits."""
+
+    def __init__(self) -> None:
+        self._threads: list[asyncio.Task[Ranked]] = []
+
+    @asynccontextmanager
+    async def open(self, redis_url: str, posts: bytes, _: int | None) -> AsyncIterator["Rankers.Ranker"]:
+        """Open one of them."""
+        yield Rankers.Ranker(self, redis_url, posts)
+
+    async def ended(self) -> None:
+        """Wait until all have ended."""
+        await asyncio.gather(*self._threads)
+        self._threads.clear()
+
+    class Ranker:
+        """Ranks with the same posts."""
+
+        def __init__(self, rankers: "Rankers", redis_url: str, posts: bytes) -> None:
+            self._rankers = rankers
+            self._redis_url = redis_url
+            self._posts = posts
+
+        async def rank(self, shard: Shard) -> Ranked:
+            """Rank a shard and write its timelines."""
+            thread = asyncio.create_task(asyncio.to_thread(self._rank, asyncio.get_running_loop(), shard))
+            self._rankers._threads.append(thread)
+            return await asyncio.shield(thread)
+
+        def _rank(self, loop: asyncio.AbstractEventLoop, shard: Shard) -> Ranked:
+            mapper = Mapper(self._redis_url, self._posts)
+            wires = [TurnsWire.opened(self._redis_url) for _ in mapper._wires]
+            for wire in wires:
+                wire.loop = loop
+            mapper._wires = [*wires]
+            try:
+                return mapper.rank(shard)
+            finally:
+                mapper.close()
 
 
 class TurnsRecord(Record):
