@@ -105,7 +105,7 @@ async def measure(effort: Effort, say: Say) -> Report:
                     say(f"round {number + 1} of {rounds} {mode.name}")
                     await turns.round(mode)
             report.figures |= await turns.longest_script()
-    _compose(report, turns.measured)
+    compose(report, turns.measured)
     return report
 
 
@@ -186,7 +186,7 @@ class _Turns:
         assert not missing, f"{title}: {missing} of {len(done.entries)} feeds do not have the post"
 
 
-def _compose(report: Report, measured: Measured) -> None:
+def compose(report: Report, measured: Measured) -> None:
     for (size, mode), of_size in measured.items():
         name = f"{size:,}{', ' if mode.name else ''}{mode.name}"
         report.figures |= {f"{name}: {title}": turns.row() for title, turns in of_size.items()}

@@ -60,13 +60,13 @@ def run(*, full: bool, say: Say) -> Report:
         taken[LEDGER] = used(redis).since(before)
         resident = _resident(redis)
         full_sets = _full_sets(redis, contents)
-    _compose(report, taken, crowd)
+    compose(report, taken, crowd)
     report.figures["GiB more, were every fresh set full"] = rounded(_gib(full_sets / crowd.share))
     report.figures["resident to used"] = resident
     return report
 
 
-def _compose(report: Report, taken: Mapping[str, Taken], crowd: Crowd) -> None:
+def compose(report: Report, taken: Mapping[str, Taken], crowd: Crowd) -> None:
     """Note bytes a user by part, and all of it in GiB, for the whole crowd."""
     total = Taken(sum(part.size for part in taken.values()), sum(part.keys for part in taken.values()))
     for part, of_part in [*taken.items(), ("all", total)]:

@@ -46,10 +46,12 @@ def stream_framework(socket: Path, kind: Kind, cap: int) -> Iterator[StreamFrame
         text=True,
     )
     assert process.stdin is not None
+    assert process.stdout is not None
     try:
         yield StreamFramework(process)
     finally:
         process.stdin.close()
+        process.stdout.close()
         try:
             process.wait(STOP_S)
         except subprocess.TimeoutExpired:

@@ -20,16 +20,17 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgebake-bench"
 
 
-def python() -> Path:
-    """Return the interpreter of the environment; make that where it is not there. Raises NoPeer.
-
-    Its name follows from Python's version and the requirements, so that another set has another one.
-    """
+def folder() -> Path:
+    """Return where the environment is. Its name follows from Python's version and the requirements: others, another."""
     name = hashlib.blake2b(sys.version.encode() + REQUIREMENTS.read_bytes(), digest_size=6).hexdigest()
-    folder = cache() / f"stream-framework-{name}"
-    if not folder.exists():
-        _make(folder)
-    return folder / "bin" / "python"
+    return cache() / f"stream-framework-{name}"
+
+
+def python() -> Path:
+    """Return the interpreter of the environment; make that where it is not there. Raises NoPeer."""
+    if not folder().exists():
+        _make(folder())
+    return folder() / "bin" / "python"
 
 
 def _make(folder: Path) -> None:

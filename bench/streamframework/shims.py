@@ -17,7 +17,7 @@ from typing import Any
 NAMES_ASYNC = "stream_framework.feed_managers.base"
 
 
-class _Renaming(SourceFileLoader):
+class Renaming(SourceFileLoader):
     """Reads a module whose parameters are called ``async``; keeps no bytecode of it."""
 
     def source_to_code(  # type: ignore[override]  # static in one of its bases, not in the other
@@ -39,7 +39,7 @@ class _Finder(MetaPathFinder):
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or not isinstance(spec.loader, SourceFileLoader):
             return spec
-        spec.loader = _Renaming(name, spec.loader.path)
+        spec.loader = Renaming(name, spec.loader.path)
         return spec
 
 
