@@ -200,7 +200,7 @@ class _Shard:
         if not self._options.own_posts:
             index[first] = self._posts.nobody
         if self._options.pulled:
-            index[np.isin(numbers, np.array(self._options.pulled, np.uint32)) & ~first] = self._posts.nobody
+            index[np.isin(numbers, np.array(self._options.pulled, np.uint32))] = self._posts.nobody  # the own one too
         return index
 
     def _round(self, rows: Array, need: int, limit: int) -> Array:

@@ -88,9 +88,8 @@ def candidates_of(world: Sequence[Entry], reader: Reader, asked: Options) -> lis
     """Return all posts that a reader's feed may draw on, the newest first: one by one."""
     sources = reader.sources
     left_out = {*sources.muted_authors, *sources.blocked}
-    drawn = {*sources.authors, *sources.tags} - set(asked.pulled)
-    if asked.own_posts:
-        drawn.add(sources.num)
+    own = {sources.num} if asked.own_posts else set()
+    drawn = {*own, *sources.authors, *sources.tags} - set(asked.pulled)
     found = [
         entry
         for entry in world
