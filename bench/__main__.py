@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import bake, bulk, day, fanout, freshness, memory, rebuild
+from bench import bake, bulk, day, fanout, freshness, memory, rebuild, recompute
 from bench.report import Report, Say
 
 DATA = Path("data")
@@ -54,6 +54,10 @@ BENCHES = {
         "First visits of users who come back, without a timeline.",
         lambda wished, say: rebuild.run(full=wished.full, say=say),
     ),
+    "recompute": Bench(
+        "A full recalculation of a million timelines, from packed inputs in Redis to the last write.",
+        lambda wished, say: recompute.run(wished.data, full=wished.full, say=say),
+    ),
 }
 
 
@@ -63,7 +67,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("name", nargs="?", choices=BENCHES, help="which one to run")
     made.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     made.add_argument("--full", action="store_true", help="the run to quote; without it, a minute or so")
-    made.add_argument("--data", type=Path, default=DATA, help="import: folder of the whole data set's two source files")
+    made.add_argument(
+        "--data", type=Path, default=DATA, help="import, recompute: folder of the whole data set's two files"
+    )
     return made
 
 

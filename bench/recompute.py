@@ -6,9 +6,12 @@ those write who are followed most. It is written into the embedded Valkey in the
 
 import asyncio
 import resource
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,8 +19,11 @@ import numpy as np
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
+from bench.bulk import FOLLOWS as FOLLOWS_FILE
+from bench.bulk import MAKE
+from bench.bulk import STORIES as STORIES_FILE
 from bench.crowd import FOLLOWS, SEED, degrees, name
-from bench.report import Say, rounded
+from bench.report import Report, Say, machine, rounded
 from bench.trips import Command, send
 from edgebake.valkey import EmbeddedValkey
 from feeds import keys, packing, standings
@@ -25,7 +31,7 @@ from feeds.mapper import Ranked, Shard
 from feeds.model import Entry, Epoch, Sources, Taste
 from feeds.ranking import Weights
 from feeds.rankshard import Options
-from feeds.shards import open_pool, read_catalogue
+from feeds.shards import cores, open_pool, read_catalogue
 
 POSTS = 150_000
 AUTHORS = 20_000
@@ -34,9 +40,11 @@ NOW_MS = 1_790_000_000_000
 LIKED, SHOWN = 5, 25
 """Authors whom a user with a taste reacted to, and posts that they were shown."""
 SNAPSHOT = 1000
+EPOCH = Epoch(1, 3.0, 1.0, 60.0)
+SIZES = (10_000, 100_000, 1_000_000)
 AIM_S = 10.0
-AIM_LINEAR = 1.5
-"""A user of the largest crowd may take so many times what a user of the smallest one that is measured takes."""
+AIM_LINEAR = 1.2
+"""A user of the largest crowd may take so many times what a user of the next smaller one takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,50 +106,96 @@ def users(world: World, *, tastes: bool) -> Iterator[Command]:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one recalculation took, in seconds: on the clock, of Redis's core, of ours."""
+    """What one recalculation took: seconds on the clock, of our processes' CPU and of Redis's, and what Redis kept."""
 
     users: int
     wall_s: float
-    redis_s: float
+    catalogue_s: float
     our_s: float
-    reading_s: float
-    append_mb: float
+    redis_s: float
+    appended_mb: float
+    rewrites: int
 
     def figures(self) -> dict[str, float]:
         """Return what is reported."""
         return {
             "seconds": rounded(self.wall_s),
-            "users/s": rounded(self.users / self.wall_s),
-            "catalogue s": rounded(self.reading_s),
-            "our CPU s": rounded(self.our_s),
-            "Redis CPU s": rounded(self.redis_s),
-            "both, a core": rounded((self.our_s + self.redis_s) / 2),
-            "append-only MB": rounded(self.append_mb),
+            "µs a user": rounded(self.wall_s / self.users * 1e6),
+            "of it catalogue, s": rounded(self.catalogue_s),
+            "our CPU, s": rounded(self.our_s),
+            "Redis's CPU, s": rounded(self.redis_s),
+            "append-only file, MB": rounded(self.appended_mb),
+            "written anew": self.rewrites,
         }
 
 
-async def recalculate(server: EmbeddedValkey, expected: int) -> Run:
+def run(data: Path, *, full: bool, say: Say) -> Report:
+    """Measure."""
+    report = Report("recompute", machine() | {"posts": POSTS, "follows of a user": FOLLOWS})
+    medians = {size: _row(report, say, f"{size:,}", made_up(size)) for size in (SIZES if full else SIZES[:2])}
+    largest, smaller = max(medians), sorted(medians)[-2]
+    if full:
+        _row(report, say, f"{largest:,} with tastes", made_up(largest), tastes=True)
+        report.below("seconds, 1,000,000 users", medians[largest], AIM_S)
+    if (world := _real(data)) is not None:
+        _row(report, say, "Slashdot, Hacker News", world)
+    else:
+        say(f"{data} has no {FOLLOWS_FILE} or no {STORIES_FILE} (--data names the folder): without the real graph")
+    ratio = medians[largest] / largest / (medians[smaller] / smaller)
+    report.below(f"a user of {largest:,} to one of {smaller:,}", ratio, AIM_LINEAR)
+    return report
+
+
+def _row(report: Report, say: Say, title: str, world: World, *, tastes: bool = False) -> float:
+    """Measure a world; return the median of its seconds."""
+    runs = measure(world, say, tastes=tastes)
+    ordered = sorted(runs, key=lambda one: one.wall_s)
+    report.figures[f"{title}: first"] = runs[0].figures()
+    report.figures[f"{title}: median"] = ordered[len(ordered) // 2].figures()
+    return ordered[len(ordered) // 2].wall_s
+
+
+def _real(data: Path) -> World | None:
+    """Return the graph of Slashdot with the stories of Hacker News, joined as `bench import` joins them."""
+    if not (data / FOLLOWS_FILE).exists() or not (data / STORIES_FILE).exists():
+        return None
+    spec = spec_from_file_location("make_demo_data", MAKE)
+    assert spec is not None
+    assert spec.loader is not None
+    made = module_from_spec(spec)
+    sys.modules[spec.name] = made
+    spec.loader.exec_module(made)
+    joined = made.join(made.read_graph(data / FOLLOWS_FILE), made.read_stories(data / STORIES_FILE))
+    number = {user: at for at, user in enumerate(joined.graph.ranked, start=1)}
+    author = {name: number[user] for user, name in joined.names.items()}
+    follows = [sorted(number[one] for one in joined.graph.follows.get(user, ())) for user in joined.graph.ranked]
+    return World(follows, [author[story.author] for story in reversed(joined.stories) if story.author in author])
+
+
+async def recalculate(server: EmbeddedValkey, world: World) -> Run:
     """Rank everybody and write every timeline."""
     redis = AsyncRedis.from_url(server.url, protocol=2)
-    before, ours, began = await _redis_s(redis), _our_s(), time.perf_counter()
-    posts = standings.pack(await read_catalogue(redis, POSTS), Epoch(1, 3.0, 1.0, 60.0), Weights())
-    reading_s = time.perf_counter() - began
+    (redis_s, kept_mb, rewrites), ours, began = await _used(redis), _our_s(), time.perf_counter()
+    posts = standings.pack(await read_catalogue(redis, len(world.authors)), EPOCH, Weights())
+    catalogue_s = time.perf_counter() - began
     options = Options(snapshot=SNAPSHOT).pack()
-    done = Ranked(0, 0, ())
-    async with open_pool(server.url, posts) as pool:
+    async with open_pool(server.url, posts, cores()) as pool:
         shards = (Shard(shard, None, SNAPSHOT, "newest", options) for shard in keys.ALL_SHARDS)
-        for ranked in await asyncio.gather(*map(pool.rank, shards)):
-            done = done.plus(ranked)
+        ranked = reduce(Ranked.plus, await asyncio.gather(*map(pool.rank, shards)))
     wall_s = time.perf_counter() - began
-    assert (done.installed, done.missing) == (expected, ())
-    redis_s, appended = await _redis_s(redis), 0.0
+    assert (ranked.installed, ranked.missing) == (world.users, ())
+    redis_after_s, kept_after_mb, rewrites_after = await _used(redis)
     await redis.aclose()
-    return Run(expected, wall_s, redis_s - before, _our_s() - ours, reading_s, appended)
+    appended_mb = max(0.0, kept_after_mb - kept_mb)
+    again = rewrites_after - rewrites
+    return Run(world.users, wall_s, catalogue_s, _our_s() - ours, redis_after_s - redis_s, appended_mb, again)
 
 
-async def _redis_s(redis: AsyncRedis) -> float:
-    found = await redis.info("cpu")
-    return float(found["used_cpu_user"] + found["used_cpu_sys"])
+async def _used(redis: AsyncRedis) -> tuple[float, float, int]:
+    """Return what Redis has used: seconds of CPU, megabytes of its append-only file, how often that was begun anew."""
+    cpu, kept = await redis.info("cpu"), await redis.info("persistence")
+    seconds = cpu["used_cpu_user"] + cpu["used_cpu_sys"]
+    return seconds, kept["aof_current_size"] / 1e6, kept["aof_rewrites"] + kept["aof_rewrite_in_progress"]
 
 
 def _our_s() -> float:
@@ -151,22 +205,21 @@ def _our_s() -> float:
 
 
 def measure(world: World, say: Say, *, tastes: bool) -> list[Run]:
-    """Return two runs over a world: the first writes timelines anew, the second over what is there."""
+    """Return three runs over a world: the first writes timelines anew, the others over what is there."""
     with TemporaryDirectory(prefix="edgebake-bench-") as folder:
         server = EmbeddedValkey(Path(folder) / "valkey")
         server.start()
         try:
             redis = Redis.from_url(server.url, protocol=2)
-            say(f"writing {world.users:,} users")
+            say(f"writing {world.users:,} users{' with tastes' if tastes else ''}")
             send(redis, catalogue(world))
             send(redis, users(world, tastes=tastes))
-            _quiet(redis)
-            return [asyncio.run(recalculate(server, world.users)) for _ in range(2)]
+            return [_run(server, redis, world) for _ in range(3)]
         finally:
             server.stop()
 
 
-def _quiet(redis: Redis) -> None:
-    """Wait until Redis has written its append-only file anew, which filling it has set off."""
-    while redis.info("persistence")["aof_rewrite_in_progress"]:
+def _run(server: EmbeddedValkey, redis: Redis, world: World) -> Run:
+    while redis.info("persistence")["aof_rewrite_in_progress"]:  # what filling it, or the run before, has set off
         time.sleep(0.1)
+    return asyncio.run(recalculate(server, world))
