@@ -17,8 +17,8 @@ from baker.freshness import LATE_S
 from baker.memory import Memory
 from baker.paths import Target
 from baker.seen import Seen
-from baker.tick import Tick
 from cdn.fence import Fence, Leaving
+from feeds.tick import Tick
 
 BAKES = 2
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from baker.guard import Guard
 from baker.order import Proposed
-from baker.tick import Tick
 from feeds.latest import Latest
+from feeds.tick import Tick
 
 MOST = 20_000
 """Sources whose lists a process keeps: then it begins again. Some 5 kB each."""

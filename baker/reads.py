@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from baker.tick import Tick
 from cdn import scripts as cdn_scripts
 from cdn.fence import Fence
 from feeds import keys, scripts
 from feeds.ids import shard_of
+from feeds.tick import Tick
 
 TEXTS = {**scripts.TEXTS, **cdn_scripts.TEXTS}
 

@@ -14,8 +14,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 
-from redis.asyncio import Redis
-
 from feeds import copies, keys, scripts
 from feeds.followers import Followers
 from feeds.latest import Latest
@@ -23,6 +21,7 @@ from feeds.model import TAG, Post
 from feeds.parts import Parts, chunks
 from feeds.progress import now_ms
 from feeds.timeline import PUSHED, PUSHES_A_TRIP, Timelines
+from feeds.trips import Trips
 from feeds.truth import Truth
 
 PART = 12
@@ -55,7 +54,7 @@ class Delivery:
 
     def __init__(
         self,
-        redis: Redis,
+        trips: Trips,
         truth: Truth,
         timelines: Timelines,
         followers: Followers,
@@ -64,7 +63,8 @@ class Delivery:
         own_posts: bool,
         linger_ms: int,
     ) -> None:
-        self._redis = redis
+        self._redis = trips.redis
+        self._trips = trips
         self._truth = truth
         self._timelines = timelines
         self._followers = followers
@@ -109,15 +109,14 @@ class Delivery:
     async def _reach(self, sources: Sequence[int]) -> Reach:
         """Take a log number, then read who draws from these sources: in this order, in one trip."""
         asked = [source for source in sources if source not in self._pulled]
-        replies = await scripts.execute(
-            self._redis,
+        replies = await self._trips.execute(
             [
                 ("INCR", keys.LOG),
                 ("GET", keys.PULLED),
                 ("GET", keys.generation(0)),
                 ("ZCARD", keys.GUESTS),
                 *self._followers.reads(asked),
-            ],
+            ]
         )
         pulled = await self._states(replies[1], replies[2])
         held = await self._held(sources, pulled)

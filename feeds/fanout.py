@@ -32,12 +32,14 @@ from feeds.followers import Followers
 from feeds.forgetting import Forgetting
 from feeds.imports import Imports
 from feeds.latest import Latest
-from feeds.model import PostState
+from feeds.model import Post, PostState
 from feeds.parts import POSTS, Parts, chunks
 from feeds.progress import now_ms
 from feeds.readers import Readers
 from feeds.record import Record
+from feeds.tick import Tick
 from feeds.timeline import Timelines
+from feeds.trips import Trips
 from feeds.truth import Truth
 
 
@@ -63,11 +65,13 @@ class Fanout:
         self._readers = Readers(redis, truth, followers, timelines)
         self._imports = Imports(truth, self._readers, timelines, latest)
         self._forgetting = Forgetting(truth, followers, latest, timelines, own_posts=own_posts)
-        self._delivery = Delivery(redis, truth, timelines, followers, latest, own_posts=own_posts, linger_ms=linger_ms)
+        self._trips = trips = Trips(redis)
+        self._written: Tick[str, Post | None] = Tick(self._write)
+        self._delivery = Delivery(trips, truth, timelines, followers, latest, own_posts=own_posts, linger_ms=linger_ms)
 
     async def handle(self, change_id: str, change: Change) -> None:
         """Make a change readable and report all its parts. May be repeated."""
-        parts = Parts(self._redis, change_id, change)
+        parts = Parts(self._trips, change_id, change)
         match change:
             case PostPublished() | PostEdited() | PostWithdrawn() | PostScored():
                 await self._posts(change, parts)
@@ -96,10 +100,15 @@ class Fanout:
                 await self._truth.posts(ids)
                 await parts.report(guarded=ids)
             return
-        post = (await self._truth.posts([change.post])).get(change.post)
+        post = await self._written.ask(change.post)
         stays = isinstance(change, PostWithdrawn) or (isinstance(change, PostEdited) and not change.moved)
         if post is not None and post.state is PostState.PUBLISHED and not stays:
             await self._delivery.deliver(post, parts)
+
+    async def _write(self, ids: list[str]) -> list[Post | None]:
+        """Write copies and entries of the posts that the changes of one turn of the loop are about."""
+        found = await self._truth.posts(list(dict.fromkeys(ids)))
+        return [found.get(id_) for id_ in ids]
 
     async def _user(self, change: UserCreated | SettingsChanged | ProfileChanged | UserDeleted, parts: Parts) -> None:
         found = await self._truth.users([change.user])

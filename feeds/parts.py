@@ -6,12 +6,11 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from redis.asyncio import Redis
-
 from feeds import scripts
 from feeds.affected import Affected, entry
 from feeds.change import Change
 from feeds.record import Record
+from feeds.trips import Trips
 
 USERS = 5000
 """Users that one part concerns."""
@@ -23,8 +22,8 @@ POSTS = 200
 class Parts:
     """Reports what a change affects. The newest part waits for the next one, or to be the last."""
 
-    def __init__(self, redis: Redis, change_id: str, change: Change) -> None:
-        self._redis = redis
+    def __init__(self, trips: Trips, change_id: str, change: Change) -> None:
+        self._trips = trips
         self._empty = Affected(change_id, change, secrets.token_hex(4), 0, None)
         self._sent = 0
         self._shared: dict[str, Any] = {}
@@ -75,7 +74,7 @@ class Parts:
         after, part = waiting
         self._waiting = None
         self._sent += 1
-        await scripts.execute(self._redis, [*after, entry(part)])
+        await self._trips.execute([*after, entry(part)])
 
 
 async def ids_of(record: Record, author: str, *, hidden: bool = False) -> AsyncIterator[Sequence[str]]:
