@@ -160,7 +160,10 @@ class _Turns:
         self.measured: Measured = {}
 
     async def round(self, mode: Mode, look_at: int | None) -> None:
-        """Give each contender a turn with the authors of each size; who begins is drawn. Look at so many feeds, or all."""
+        """Give each contender a turn with the authors of each size; who begins is drawn.
+
+        Look into so many feeds after each, or where no number is given, into all.
+        """
         for size, those in self._world.items():
             of_size = self.measured.setdefault((size, mode), {title: Turns() for title in self._contending})
             for title in random.sample(list(self._contending), len(self._contending)):
