@@ -113,13 +113,13 @@ async def _newest_of_each(
         return {}, []
     newest = union_all(*each).subquery() if len(each) > 1 else each[0].subquery()
     query = select(newest).order_by(newest.c.published_ms.desc(), newest.c.id.desc())
-    take = limit
+    take = limit * len(each)  # a post may be drawn by several sources, though most by an author or a tag alone
     while True:
         rows = (await conn.execute(query.limit(take))).all()
         found = {row.num: OrderKey(row.published_ms, row.id) for row in rows}
         if len(found) >= limit or len(rows) < take:
             return found, [row.source for row in rows]
-        take *= 4  # some posts were drawn by several sources
+        take *= 4
 
 
 def _few_of_each(conn: AsyncConnection, sources: Sequence[int], drawn: _Drawn, few: int) -> Select[Any]:

@@ -125,7 +125,7 @@ async def _write(unit: Unit, user: str, *, profile: bool = True, **values: Any) 
 
 
 async def _newly_muted(unit: Unit, before: User, wanted: Settings) -> tuple[int, ...]:
-    """Return the numbers of the sources that a user follows and did not mute until now."""
+    """Return the numbers of the sources that a user follows and did not mute until now; muted tags are numbered."""
     if not wanted.muted_authors and not wanted.muted_tags:
         return ()
     drawn = (await find_sources(unit.conn, [before.id]))[before.id]
