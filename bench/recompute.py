@@ -31,7 +31,7 @@ from feeds.mapper import Ranked, Shard
 from feeds.model import Entry, Epoch, Sources, Taste
 from feeds.ranking import Weights
 from feeds.rankshard import Options
-from feeds.shards import cores, open_pool, read_catalogue
+from feeds.shards import at_once, open_pool, read_catalogue
 
 POSTS = 150_000
 AUTHORS = 20_000
@@ -179,7 +179,7 @@ async def recalculate(server: EmbeddedValkey, world: World) -> Run:
     posts = standings.pack(await read_catalogue(redis, len(world.authors)), EPOCH, Weights())
     catalogue_s = time.perf_counter() - began
     options = Options(snapshot=SNAPSHOT).pack()
-    async with open_pool(server.url, posts, cores()) as pool:
+    async with open_pool(server.url, posts, at_once()) as pool:
         shards = (Shard(shard, None, SNAPSHOT, "newest", options) for shard in keys.ALL_SHARDS)
         ranked = reduce(Ranked.plus, await asyncio.gather(*map(pool.rank, shards)))
     wall_s = time.perf_counter() - began

@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, compress, islice
 from multiprocessing import parent_process
 from multiprocessing.process import BaseProcess
 from threading import Thread
@@ -72,18 +73,14 @@ class _Bucket:
         current: bytes,
     ) -> list[str]:
         """Add what was read of all users; take out those whose copies are missing, and return them."""
-        users, missing = self.users, []
-        self.users = []
-        for user, kind, taste in zip(users, self.kinds, tastes, strict=True):
-            head, _, body = (next(copies) or b"").partition(b" ")
-            ranked = kind == b"R" if kind != b"D" else next(chosen)
-            if current not in head or ranked is None:
-                missing.append(user.decode())
-                continue
-            self.users.append(user)
-            self.ranked.append(ranked)
-            self.sources.append(body)
-            self.tastes.append(taste)
+        ranked = [kind == b"R" if kind != b"D" else next(chosen) for kind in self.kinds]
+        parts = [(copy or b"").partition(b" ") for copy in islice(copies, len(self.users))]
+        there = [current in head and one is not None for (head, _, _), one in zip(parts, ranked, strict=True)]
+        missing = [user.decode() for user, is_there in zip(self.users, there, strict=True) if not is_there]
+        self.users = list(compress(self.users, there))
+        self.ranked = [one is True for one in compress(ranked, there)]
+        self.sources = [body for _, _, body in compress(parts, there)]
+        self.tastes = list(compress(tastes, there))
         return missing
 
 
@@ -103,22 +100,24 @@ class Piece:
         _, states = self._wire.send([("WATCH", *names), scripts.call(scripts.STATES, names)])
         wanted = None if self._shard.users is None else {user.encode() for user in self._shard.users}
         for bucket, found in zip(self.buckets, states, strict=True):
-            for user, state in zip(found[::2], found[1::2], strict=True):
-                if wanted is not None and user not in wanted:
-                    continue
-                if int(state[1:]) > self._shard.snapshot:
-                    self.newer += 1
-                    continue
-                bucket.users.append(user)
-                bucket.kinds.append(state[:1])
+            users, kinds = found[::2], found[1::2]
+            if wanted is not None:
+                asked = [user in wanted for user in users]
+                users, kinds = list(compress(users, asked)), list(compress(kinds, asked))
+            older = [int(kind[1:]) <= self._shard.snapshot for kind in kinds]
+            bucket.users = list(compress(users, older))
+            bucket.kinds = [kind[:1] for kind in compress(kinds, older)]
+            self.newer += len(users) - len(bucket.users)
         self.buckets = [bucket for bucket in self.buckets if bucket.users]
         if self.buckets:
             self._read_users()
 
     def _read_users(self) -> None:
         shard = self._shard.shard
-        names = [_key(shard, b"sources", user) for bucket in self.buckets for user in bucket.users]
-        dropped = [_key(shard, b"user", user) for bucket in self.buckets for user in bucket.dropped]
+        # Keys of a known shard, for users whose ids are bytes as yet.
+        sources_of, user_of = b"{%02x}:sources:" % shard, b"{%02x}:user:" % shard
+        names = [sources_of + user for bucket in self.buckets for user in bucket.users]
+        dropped = [user_of + user for bucket in self.buckets for user in bucket.dropped]
         generation, sources, settings, *tastes = self._wire.send(
             [
                 ("GET", keys.generation(shard)),
@@ -141,7 +140,7 @@ class Piece:
             return 0
         written: list[tuple[str, list[bytes]]] = []
         for bucket in self.buckets:
-            written.append((bucket.base, [word for user in bucket.users for word in (user, next(timelines))]))
+            written.append((bucket.base, list(chain.from_iterable(zip(bucket.users, timelines, strict=False)))))
         users = [user for bucket in self.buckets for user in bucket.users]
         forget = scripts.call(scripts.FORGET_FRESH, (self.buckets[0].base,), self._shard.snapshot, *users)
         if self._wire.transact([*(("HSET", base, *words) for base, words in written), forget]) is not None:
@@ -205,11 +204,6 @@ def _pieces(sizes: Mapping[int, int]) -> Iterator[list[int]]:
         users += size
     if piece:
         yield piece
-
-
-def _key(shard: int, kind: bytes, user: bytes) -> bytes:
-    """Return the key of a copy, for a user of a known shard whose id is bytes as yet."""
-    return b"{%02x}:%b:%b" % (shard, kind, user)
 
 
 def _reads_by_rank(copy: bytes | None, current: bytes, default: Order) -> bool | None:

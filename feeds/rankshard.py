@@ -246,7 +246,7 @@ class _Shard:
         made = self._matrix(rows, levels, limit)
         done: Array = deepest | (made.valid >= limit)
         nums, left_out = self._best(rows, made) if self._readers.ranked[rows[0]] else self._newest(made)
-        self._keep(rows, done, np.minimum(made.valid, self._options.cap), nums, self._marks(left_out))
+        self._keep(rows, done, np.minimum(made.valid, self._options.cap), nums, left_out)
         return done
 
     def _matrix(self, rows: Array, levels: Array, limit: int) -> "_Candidates":
@@ -327,22 +327,17 @@ class _Shard:
         lowered = self._opinions.parts_ms[kind, times] - self._opinions.parts_ms[kind, 0]
         keys[row, column] += lowered << self._posts.bits
 
-    def _marks(self, left_out: Array) -> list[str]:
-        """Return each reader's mark: the time of the newest post left out, or where there was none, no time."""
-        floor = "-inf" if self._options.floor_ms is None else str(self._options.floor_ms - 1)
-        marks = self._posts.published_ms[left_out].tolist()
-        return [
-            floor if none else str(mark) for mark, none in zip(marks, (left_out == self._none).tolist(), strict=True)
-        ]
-
-    def _keep(self, rows: Array, done: Array, sizes: Array, nums: Array, marks: Sequence[str]) -> None:
-        kind = "R" if self._readers.ranked[rows[0]] else "N"
-        packed, at = nums.astype("<u4").tobytes(), 0
-        for row, is_done, size, mark in zip(rows.tolist(), done.tolist(), sizes.tolist(), marks, strict=True):
-            end = at + 4 * size
+    def _keep(self, rows: Array, done: Array, sizes: Array, nums: Array, left_out: Array) -> None:
+        """Keep the timelines of readers who are done: the mark is the time of the newest post that was left out."""
+        kind = b"R" if self._readers.ranked[rows[0]] else b"N"
+        head = b"%b%d " % (kind, self._options.snapshot)
+        floor = b"-inf\n" if self._options.floor_ms is None else b"%d\n" % (self._options.floor_ms - 1)
+        marks = [self._posts.marks[place] or floor for place in left_out.tolist()]
+        packed = memoryview(nums.astype("<u4").tobytes())
+        ends = (4 * np.cumsum(sizes)).tolist()
+        for row, is_done, mark, begin, end in zip(rows.tolist(), done.tolist(), marks, [0, *ends], ends, strict=False):
             if is_done:
-                self._made[row] = f"{kind}{self._options.snapshot} {mark}\n".encode() + packed[at:end]
-            at = end
+                self._made[row] = b"".join((head, mark, packed[begin:end]))
 
 
 class _Candidates(NamedTuple):

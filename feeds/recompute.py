@@ -25,7 +25,7 @@ from feeds.progress import now_ms
 from feeds.ranking import Order, Weights
 from feeds.rankshard import Options
 from feeds.record import Record
-from feeds.shards import OpenPool, Pool, cores, open_pool, read_catalogue
+from feeds.shards import OpenPool, Pool, at_once, open_pool, read_catalogue
 from feeds.tastes import Tastes
 from feeds.timeline import CAP, CLOSED
 from feeds.truth import Truth
@@ -184,7 +184,7 @@ class Recompute:
 
     async def _map(self, held: Held, stop: asyncio.Event, posts: bytes, todo: Sequence[Shard]) -> Ranked | None:
         """Rank shards, one a process at a time; None where they were told to stop before all were done."""
-        processes = min(self._limits.processes or cores(), max(1, len(todo)))
+        processes = min(self._limits.processes or at_once(), max(1, len(todo)))
         before, total = held.job.done, held.job.done + len(todo)
         done: list[Ranked] = []
         waiting = iter(todo)

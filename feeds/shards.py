@@ -58,13 +58,13 @@ class Processes:
 async def open_pool(redis_url: str, posts: bytes, processes: int | None = None) -> AsyncIterator[Pool]:
     """Open processes that rank these posts (``standings.pack``). Left, it waits for the shards that have begun."""
     context = get_context("spawn")  # a fork would take this process's threads' locks with it
-    executor = ProcessPoolExecutor(processes or cores(), context, mapper.begin, (redis_url, posts))
+    executor = ProcessPoolExecutor(processes or at_once(), context, mapper.begin, (redis_url, posts))
     try:
         yield Processes(executor)
     finally:
         await asyncio.to_thread(executor.shutdown, cancel_futures=True)
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def at_once() -> int:
+    """Return how many processes rank: one more than the cores that we may use, for one of them waits for Redis."""
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)

@@ -39,14 +39,14 @@ _ENTRY = np.dtype(
 class Standings(NamedTuple):
     """What ranking needs of all posts. A *place* is a post's index, newest first; the last place is that of no post.
 
-    ``key`` orders as the ranked feed does: score, then id; its low ``bits`` are the id's place, which ``by_id`` turns
-    into the post's number. ``starts`` and ``places`` list each source's posts, and ``counts`` tells how many of them
-    stand above each of the ``depths``; the last source is that of nobody.
-    ``authors``, ``tags`` and ``by_num`` find an index or a place by number.
+    ``marks`` are the times as a timeline's header has them. ``key`` orders as the ranked feed does: score, then id; its
+    low ``bits`` are the id's place, which ``by_id`` turns into the post's number. ``starts`` and ``places`` list each
+    source's posts, and ``counts`` tells how many of them stand above each of the ``depths``; the last source is that of
+    nobody. ``authors``, ``tags`` and ``by_num`` find an index or a place by number.
     """
 
     num: Array
-    published_ms: Array
+    marks: Sequence[bytes]
     author: Array
     key: Array
     bits: int
@@ -134,7 +134,7 @@ def read(packed: bytes) -> Standings:
     index = np.arange(len(sources), dtype=np.int32)
     return Standings(
         num=np.append(num, np.uint32(0)),
-        published_ms=np.append(published_ms, np.int64(0)),
+        marks=[*(b"%d\n" % ms for ms in published_ms.tolist()), b""],
         author=np.append(which[:posts], len(sources)).astype(np.int32),
         key=key,
         bits=bits,
