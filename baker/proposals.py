@@ -41,8 +41,11 @@ class Proposals:
         base = None if first.base is None else packing.read_timeline(first.base)
         if base is not None and base.order == wish.order:
             self._activity.viewed(user)
-            nums = dict.fromkeys((*map(int, first.fresh), *base.nums))  # one that moved is in both
-            return Proposed(list(nums), base.mark)
+            if not first.fresh:
+                return Proposed(base.nums, base.mark)
+            fresh = [int(num) for num in first.fresh]
+            nums = dict.fromkeys((*fresh, *base.nums))  # one that moved is in both
+            return Proposed(list(nums), base.mark, len(fresh))
         READ_THROUGH.labels("timeline").inc()
         active = base is not None or await self._activity.admit(user)
         made = await (self._timelines.rebuild(*wish) if active else self._timelines.propose(*wish))

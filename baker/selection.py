@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
-from feeds.catalogue import Catalogue
-
 from baker import order
 from baker.guard import Guard
 from baker.metrics import READ_THROUGH
@@ -19,12 +17,16 @@ from baker.order import Proposed, Viewer
 from baker.rows import Look, Rows
 from baker.shelf import Row
 from baker.table import Known, Table
+from feeds.catalogue import Catalogue
 from feeds.model import Entry, OrderKey
 from feeds.ranking import Weights
 from feeds.record import Record
 
 SPARE = 2
 """Posts read beyond what a page needs: for those that turn out not to be shown."""
+
+MORE = 8
+"""Posts of a timeline that are looked at beyond a first page."""
 
 OLDER = 64
 
@@ -117,6 +119,8 @@ class Selector:
     async def select(self, viewer: Viewer, look: Look, proposed: Proposed, span: Span) -> Selected | None:
         """Return the rows of a page; None where too many posts stand above it."""
         size, place, most = span
+        if place is None and viewer.order == "newest" and (selected := await self._top(viewer, look, proposed, size)):
+            return selected
         listed = await self._listed(viewer, proposed, place)
         depth = listed.start
         if place is not None and listed.before == place.key and not listed.whole:
@@ -128,6 +132,17 @@ class Selector:
             async for older in self._older(viewer, listed):
                 if await self._fill(page, look, older):
                     break
+        return Selected(page.rows, page.next, page.depth)
+
+    async def _top(self, viewer: Viewer, look: Look, proposed: Proposed, size: int) -> Selected | None:
+        """Return the first page, where the top of what is proposed has it all: most of a timeline is not looked at."""
+        if not (nums := proposed.top(size + MORE)):
+            return None
+        found = await self._found(nums)
+        mark = max(proposed.mark, order.boundary(found, proposed.loose))
+        page = _Page(size, 0)
+        if not await self._fill(page, look, order.newest(viewer, found, mark)):
+            return None
         return Selected(page.rows, page.next, page.depth)
 
     async def _listed(self, viewer: Viewer, proposed: Proposed, place: Place | None) -> _List:
@@ -158,9 +173,10 @@ class Selector:
     async def _found(self, nums: Sequence[int]) -> Sequence[Known | None]:
         """Return what is known of posts, from the process's table, else from the catalogue."""
         posts = self._table.posts
-        missing = [num for num in nums if num not in posts]
-        if not missing:
+        try:
             return [posts[num] for num in nums]
+        except KeyError:
+            missing = [num for num in nums if num not in posts]
         kept = {num: posts[num] for num in nums if num in posts}
         issue = self._guard.issue()
         read = self._table.put(issue, (await self._catalogue.get(missing)).values())

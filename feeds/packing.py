@@ -9,7 +9,8 @@ timeline     ``<state><snapshot> <mark>\\n`` in ASCII, then post numbers
 ===========  ===========================================================================================================
 
 A timeline's state: ``N`` newest first, ``R`` ranked, ``D`` dropped: whoever bakes it next rebuilds it. ``snapshot`` is
-the number of the fan-out log up to which its posts are complete, ``mark`` its mark in milliseconds, or ``-inf``.
+the number of the fan-out log up to which its posts are complete, ``mark`` its mark in milliseconds, or ``-inf``. In
+``N`` the numbers stand newest first, as the posts did at the snapshot.
 """
 
 import struct
@@ -28,7 +29,7 @@ _TASTE = struct.Struct("<2I")
 
 
 class Timeline(NamedTuple):
-    """A timeline's base. ``order`` is None where it is dropped; ``nums`` are post numbers in no order of meaning."""
+    """A timeline's base. ``order`` is None where it is dropped; ``nums`` are post numbers."""
 
     order: Order | None
     snapshot: int

@@ -46,7 +46,9 @@ def nums(listed: list[Known]) -> list[int]:
 
 
 def test_newest_first_shows_what_stands_above_the_mark_ties_by_id() -> None:
-    found = known(entry(3, published_ms=7), entry(4, published_ms=7), entry(5, published_ms=9), entry(6, published_ms=6))
+    found = known(
+        entry(3, published_ms=7), entry(4, published_ms=7), entry(5, published_ms=9), entry(6, published_ms=6)
+    )
     assert nums(order.newest(viewer(), found, 6)) == [5, 4, 3]
     assert nums(order.newest(viewer(), found, -inf)) == [5, 4, 3, 6]
     assert nums(order.newest(viewer(), found, inf)) == []
@@ -122,9 +124,9 @@ def test_a_liked_post_stands_above_a_newer_one_and_a_shown_one_below() -> None:
 
 def test_places_are_found_below_a_post_there_or_not() -> None:
     ordered = order.newest(viewer(), known(entry(1), entry(3), entry(5)), -inf)
-    assert [order.below(ordered, place) for place in (None, OrderKey(5, "p-005"), OrderKey(4, "x"), OrderKey(0, ""))] == [
-        *(0, 1, 1, 3)
-    ]
+    assert [
+        order.below(ordered, place) for place in (None, OrderKey(5, "p-005"), OrderKey(4, "x"), OrderKey(0, ""))
+    ] == [*(0, 1, 1, 3)]
     best = order.ranked(viewer(), known(entry(1, published_ms=1000), entry(3, published_ms=3000)), Weights())
     assert order.after(best, "p-003", None) == 1
     assert order.after(best, "gone", 2000) == 1
@@ -133,7 +135,18 @@ def test_places_are_found_below_a_post_there_or_not() -> None:
 
 def test_lists_are_merged_each_post_once_and_complete_above_the_highest_mark() -> None:
     merged = Proposed([1, 2], -inf).with_lists([Proposed([2, 3], 5), Proposed([], -inf)])
-    assert merged == Proposed([1, 2, 3], 5)
+    assert merged == Proposed([2, 3, 1], 5, 2)
+    assert Proposed([7, 1, 2], 1, 1).with_lists([Proposed([7, 2], -inf)]) == Proposed([7, 2, 1], 1, 2)
+
+
+def test_the_top_is_whole_above_a_post_that_has_not_been_pushed_again() -> None:
+    proposed = Proposed([9, 5, 4, 3, 2], -inf, 1)
+    assert list(proposed.top(2)) == [9, 5, 4]
+    assert proposed.top(4) == ()
+    found = known(entry(9, published_ms=1), entry(5), entry(4)._replace(live=False))
+    assert order.boundary(found, 1) == 5
+    assert order.boundary(found[2:], 0) == inf
+    assert order.newest(viewer(), found, order.boundary(found, 1)) == []
 
 
 @pytest.mark.parametrize(("sources", "fit"), [(0, True), (20, True), (21, False), (500, False)])
