@@ -49,13 +49,15 @@ def listed(conn: AsyncConnection, ids: Iterable[str | int]) -> TableValuedAlias:
 def table_of(conn: AsyncConnection, rows: Iterable[Sequence[str | int]], *kinds: type[str] | type[int]) -> Select[Any]:
     """Return a query of ``rows``, to insert from or to join; its columns, of these kinds, are ``c0``, ``c1``, …"""
     values = list(rows)
+    places = range(len(kinds))
+    cells: list[ColumnElement[Any]]
     if is_postgresql(conn):
         each = func.jsonb_array_elements(literal(values, JSONB)).table_valued("value")
-        texts = [each.c.value.op("->>")(place) for place in range(len(kinds))]
+        texts = [each.c.value.op("->>")(place) for place in places]
         cells = [cast(text, BigInteger) if kind is int else text for text, kind in zip(texts, kinds, strict=True)]
-        return select(*(cell.label(f"c{place}") for place, cell in enumerate(cells)))
-    each = _json_each(values)
-    cells = [func.json_extract(each.c.value, f"$[{place}]") for place in range(len(kinds))]
+    else:
+        each = _json_each(values)
+        cells = [func.json_extract(each.c.value, f"$[{place}]") for place in places]
     query = select(*(cell.label(f"c{place}") for place, cell in enumerate(cells)))
     return query.where(literal(1) == 1)  # or SQLite takes an ON CONFLICT after it for the condition of a join
 

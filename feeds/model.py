@@ -36,19 +36,6 @@ class OrderKey(NamedTuple):
     post: str
 
 
-class Candidate(NamedTuple):
-    """A post that a timeline proposes."""
-
-    published_ms: int
-    post: str
-    author: str
-
-    @property
-    def key(self) -> OrderKey:
-        """The candidate's place in the feed."""
-        return OrderKey(self.published_ms, self.post)
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a user wants their feed."""

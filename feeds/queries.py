@@ -29,12 +29,6 @@ async def find_follows(conn: AsyncConnection, user: str) -> Follows:
     return Follows(user, tuple(authors), version or 0, tuple(sorted(found)))
 
 
-async def find_follows_versions(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, int]:
-    """Return the versions of these users' follows."""
-    query = select(users.c.id, users.c.follows_version).where(among(conn, users.c.id, ids))
-    return {row.id: row.follows_version for row in await conn.execute(query)}
-
-
 async def find_posts(conn: AsyncConnection, ids: Sequence[str], *, lock: bool = False) -> dict[str, Post]:
     """Return those of the posts that exist or did; ``lock`` holds them until the transaction ends."""
     query = select(posts).where(among(conn, posts.c.id, ids))

@@ -144,10 +144,6 @@ class Record:
         """Return whom a user follows; nobody, at version 0, for an unknown one."""
         return await self._read(lambda conn: queries.find_follows(conn, user))
 
-    async def follows_versions(self, users: Sequence[str]) -> dict[str, int]:
-        """Return the versions of these users' follows, without the follows."""
-        return await self._read(lambda conn: queries.find_follows_versions(conn, users))
-
     async def post(self, post: str) -> Post | None:
         """Return a post in any state, also a tombstone."""
         return (await self.posts([post])).get(post)
@@ -181,10 +177,6 @@ class Record:
     async def followers_among(self, nums: Sequence[int], users: Sequence[str]) -> list[str]:
         """Return those of ``users`` that draw from one of these sources and do not mute it, sorted."""
         return await self._read(lambda conn: sources.followers_among(conn, nums, users))
-
-    async def followers_of(self, authors: Sequence[str]) -> list[str]:
-        """Return everybody who follows one of ``authors``, muted or not, sorted, each once."""
-        return await self._read(lambda conn: sources.followers_of(conn, authors))
 
     async def followers_of_sources(self, nums: Sequence[int]) -> list[str]:
         """Return everybody who follows one of these sources, muted or not, sorted, each once."""

@@ -45,12 +45,6 @@ async def followers_among(conn: AsyncConnection, nums: Sequence[int], ids: Seque
     return sorted(found)
 
 
-async def followers_of(conn: AsyncConnection, authors: Sequence[str]) -> list[str]:
-    """Return everybody who follows one of ``authors``, muted or not, each once."""
-    query = select(follows.c.user).where(among(conn, follows.c.author, authors))
-    return sorted(set((await conn.execute(query)).scalars().all()))
-
-
 async def followers_of_sources(conn: AsyncConnection, nums: Sequence[int]) -> list[str]:
     """Return everybody who follows one of these sources, muted or not, each once."""
     authors = select(users.c.id).where(among(conn, users.c.num, [num for num in nums if num < TAG]))

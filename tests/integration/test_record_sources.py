@@ -138,16 +138,9 @@ async def test_followers_among_users_are_found_by_author_and_by_tag(record: Reco
 
 async def test_followers_of_many_sources_are_named_once(record: Record) -> None:
     await record.apply([PutSettings(user="bob", muted_authors=("eve",)), FollowTag(user="zoe", tag="dogs")])
-    assert await record.followers_of(["eve", "bob"]) == ["ada", "bob"]
-    assert await record.followers_of([]) == []
     nums = [await number(record, "eve"), await number(record, "bob"), await tag_number(record, "dogs")]
     assert await record.followers_of_sources(nums) == ["ada", "bob", "zoe"]
     assert await record.followers_of_sources([]) == []
-
-
-async def test_versions_of_many_follows_are_read_at_once(record: Record) -> None:
-    versions = await record.follows_versions(["ada", "zoe", "who"])
-    assert versions == {"ada": (await record.follows("ada")).version, "zoe": (await record.follows("zoe")).version}
 
 
 async def test_an_authors_posts_come_newest_first_below_a_place(record: Record) -> None:
