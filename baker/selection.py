@@ -70,16 +70,17 @@ class _Page:
     def __post_init__(self) -> None:
         self._seen = self.depth
 
-    def add(self, row: Row | None) -> bool:
-        """Take the next row, unless it is not shown; tell whether the page is whole."""
-        self._seen += 1
-        if row is None:
-            return False
-        if len(self.rows) == self.size:
-            self.next = row
-            return True
-        self.rows.append(row)
-        self.depth = self._seen
+    def take(self, rows: Sequence[Row | None]) -> bool:
+        """Take the next rows, but those that are not shown; tell whether the page is whole."""
+        before, self._seen = self._seen, self._seen + len(rows)
+        for seen, row in enumerate(rows, before + 1):
+            if row is None:
+                continue
+            if len(self.rows) == self.size:
+                self.next = row
+                return True
+            self.rows.append(row)
+            self.depth = seen
         return False
 
 
@@ -209,6 +210,6 @@ class Selector:
             window = posts[at : at + page.size + 1 - len(page.rows) + SPARE]
             at += len(window)
             rows = await self._rows.get(look, window)
-            if any(page.add(rows[known.post]) for known in window):
+            if page.take([rows[known.post] for known in window]):
                 return True
         return False
