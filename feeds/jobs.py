@@ -31,6 +31,7 @@ KEEP_S = 7 * 86_400
 """Seconds for which a job that is over can be asked after."""
 _PART = b"part:"
 _NOTE = b"note:"
+_SUM = b"sum:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Job:
     created_ms: int
     started_ms: int | None
     finished_ms: int | None
-    result: Mapping[str, Any]
+    result: Mapping[str, int]
     error: str
     cancelling: bool
     parts: frozenset[int]
@@ -148,14 +149,16 @@ class Jobs:
         """Keep something for whoever resumes the job."""
         await self._set(job, **{f"{_NOTE.decode()}{name}": str(value) for name, value in notes.items()})
 
-    async def progress(self, job: str, *parts: int, total: int | None = None) -> None:
-        """Note parts that are done, and how many there are."""
+    async def progress(self, job: str, *parts: int, total: int | None = None, **counted: int) -> None:
+        """Note parts that are done, how many there are, and what came of these: the result has the sums."""
         fields: dict[str, object] = {f"{_PART.decode()}{part}": 1 for part in parts}
         await self._set(job, **fields, **({} if total is None else {"total": total}))
+        adds = [("HINCRBY", keys.job(job), f"{_SUM.decode()}{name}", more) for name, more in counted.items()]
+        await scripts.execute(self._redis, adds)
 
-    async def finish(self, job: str, state: State, *, result: Mapping[str, Any] | None = None, error: str = "") -> None:
+    async def finish(self, job: str, state: State, *, error: str = "") -> None:
         """End a job: ``done``, ``failed``, ``cancelled``, or ``stopped`` until somebody resumes it."""
-        await self._set(job, state=state, finished=now_ms(), result=orjson.dumps(result or {}), error=error)
+        await self._set(job, state=state, finished=now_ms(), error=error)
         ending = [("LREM", keys.JOBS, 0, job), ("EXPIRE", keys.job(job), KEEP_S)]
         await scripts.execute(self._redis, ending)
 
@@ -186,7 +189,6 @@ def _read(job: str, fields: Mapping[bytes, bytes]) -> Job:
     state = fields[b"state"].decode()
     if state not in get_args(State):
         raise ValueError(f"job {job!r} has the state {state!r}, which this version does not know")
-    named = {name.partition(b":")[2]: value for name, value in fields.items() if name.startswith(_NOTE)}
     return Job(
         id=job,
         kind=fields[b"kind"].decode(),
@@ -196,12 +198,17 @@ def _read(job: str, fields: Mapping[bytes, bytes]) -> Job:
         created_ms=int(fields[b"created"]),
         started_ms=_ms(fields.get(b"started")),
         finished_ms=_ms(fields.get(b"finished")),
-        result=orjson.loads(fields.get(b"result", b"{}")),
+        result={name: int(value) for name, value in _named(fields, _SUM).items()},
         error=fields.get(b"error", b"").decode(),
         cancelling=b"cancel" in fields,
         parts=frozenset(int(name[len(_PART) :]) for name in fields if name.startswith(_PART)),
-        notes={name.decode(): value.decode() for name, value in named.items()},
+        notes=_named(fields, _NOTE),
     )
+
+
+def _named(fields: Mapping[bytes, bytes], kind: bytes) -> dict[str, str]:
+    """Return the fields whose names begin so, without that."""
+    return {name[len(kind) :].decode(): value.decode() for name, value in fields.items() if name.startswith(kind)}
 
 
 def _ms(value: bytes | None) -> int | None:

@@ -10,7 +10,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Literal
 
 from redis.asyncio import Redis
@@ -82,23 +81,28 @@ class Recompute:
     async def run(self, held: Held, stop: asyncio.Event) -> bool:
         """Do what is left of a job, and end it; False where it, or this process, was told to stop before that."""
         job, users = held.job, held.job.params.get("users", "active")
+
+        def stopped() -> bool:
+            return stop.is_set() or held.stop.is_set()
+
         epoch = await self._epoch(held)
         if isinstance(users, str):
-            await self._activate(users)
-        await self._taste()
-        by_shard: Mapping[int, list[str] | None] = _by_shard(users)
+            await self._activate(users, stopped)
+        await self._taste(stopped)
+        if stopped():
+            return False
+        by_shard: Mapping[int, list[str] | None] = (
+            dict.fromkeys(keys.ALL_SHARDS) if isinstance(users, str) else _by_shard(users)
+        )
         await self._jobs.progress(job.id, total=len(by_shard))
         posts, shard = await self._inputs(epoch)
         todo = [shard._replace(shard=n, users=by_shard[n]) for n in sorted(by_shard) if n not in job.parts]
-        done = await self._map(held, stop, posts, todo)
-        if done is None:
+        if not await self._map(held, posts, todo, stopped):
             return False
         await self._tell_edges(users, sorted(by_shard))
         if isinstance(users, str):
             await self._raise(keys.REACTED, (job.started_ms or job.created_ms) - REACTED_MARGIN_MS)
-        result = {"timelines": done.installed, "newer": done.newer, "epoch": epoch.number}
-        await self._jobs.finish(job.id, "done", result=result)
-        metrics.RECOMPUTED.inc(done.installed)
+        await self._jobs.finish(job.id, "done")
         return True
 
     async def _epoch(self, held: Held) -> Epoch:
@@ -109,44 +113,54 @@ class Recompute:
             await self._jobs.note(held.job.id, epoch=begun.number)
         return await self._truth.epoch()
 
-    async def _activate(self, chosen: str) -> None:
+    async def _activate(self, chosen: str, stopped: Callable[[], bool]) -> None:
         """Create the timelines that are missing: those of all users, made active, or of those who are."""
         now = now_ms()
         if chosen == "all":
             await self._record.activate_all(now)
             await Followers(self._redis, self._record).forget_all()  # lists built from here on have everybody
         since_ms, after = now - self._limits.active_days * DAY_MS, ""
-        while True:
+        while not stopped():
             if chosen == "all":
-                users = await self._record.all_users(after=after, limit=PAGE)
+                wanted = users = await self._record.all_users(after=after, limit=PAGE)
             else:
                 users = await self._record.active_users(since_ms=since_ms, after=after, limit=PAGE)
+                wanted = await self._absent(users)
             if not users:
                 return
-            for start in range(0, len(users), CREATED):
-                await self._create(users[start : start + CREATED], now, "GT" if chosen == "all" else "NX")
+            for start in range(0, len(wanted), CREATED):
+                await self._create(wanted[start : start + CREATED], now)
             after = users[-1]
 
-    async def _create(self, users: Sequence[str], now: int, when: str) -> None:
+    async def _absent(self, users: Sequence[str]) -> list[str]:
+        """Return those users of whom Redis does not know that they are active."""
+        by_shard = _by_shard(users)
+        asked = [("ZMSCORE", keys.active(shard), *named) for shard, named in by_shard.items()]
+        absent: list[str] = []
+        for named, scores in zip(by_shard.values(), await scripts.execute(self._redis, asked), strict=True):
+            absent += [user for user, score in zip(named, scores, strict=True) if score is None]
+        return absent
+
+    async def _create(self, users: Sequence[str], now: int) -> None:
         """Create timelines as ``Timelines.create`` does, for many."""
-        active = [("ZADD", keys.active(shard_of(user)), when, now, user) for user in users]
+        active = [("ZADD", keys.active(shard_of(user)), "GT", now, user) for user in users]
         create = [scripts.call(scripts.CREATE, (keys.base(user),), user, CLOSED) for user in users]
         created = (await scripts.execute(self._redis, [*active, *create]))[len(active) :]
         if not any(created):
             return
         (number,) = await scripts.execute(self._redis, [("INCR", keys.LOG)])
-        opened = b"D%d inf\n" % number
         open_ = [
-            scripts.call(scripts.CREATE, (keys.base(user),), user, CLOSED, opened)
+            scripts.call(scripts.CREATE, (keys.base(user),), user, CLOSED, number)
             for user, new in zip(users, created, strict=True)
             if new
         ]
         await scripts.execute(self._redis, open_)
 
-    async def _taste(self) -> None:
+    async def _taste(self, stopped: Callable[[], bool]) -> None:
         """Bring tastes up to date: what was shown, shard by shard, and whose posts were reacted to."""
         for shard in keys.ALL_SHARDS:
-            await self._tastes.show(shard)
+            if not stopped():
+                await self._tastes.show(shard)
         (since,) = await scripts.execute(self._redis, [("GET", keys.REACTED)])
         after = ""
         while users := await self._record.reacted_since(int(since or 0), after=after, limit=PAGE):
@@ -182,26 +196,29 @@ class Recompute:
         states = (await self._record.pulled()).sources
         return [source for source, pulled in states.items() if pulled.state == "pull"]
 
-    async def _map(self, held: Held, stop: asyncio.Event, posts: bytes, todo: Sequence[Shard]) -> Ranked | None:
-        """Rank shards, one a process at a time; None where they were told to stop before all were done."""
+    async def _map(self, held: Held, posts: bytes, todo: Sequence[Shard], stopped: Callable[[], bool]) -> bool:
+        """Rank shards, one a process at a time; False where they were told to stop before all were done."""
         processes = min(self._limits.processes or at_once(), max(1, len(todo)))
-        before, total = held.job.done, held.job.done + len(todo)
-        done: list[Ranked] = []
+        total = held.job.done + len(todo)
+        left = len(todo)
         waiting = iter(todo)
-        self.on_shard(before, total)
+        self.on_shard(total - left, total)
 
         async def work(pool: Pool) -> None:
+            nonlocal left
             for shard in waiting:
-                if stop.is_set() or held.stop.is_set():
+                if stopped():
                     return
-                done.append(await self._rank(pool, shard))
-                await self._jobs.progress(held.job.id, shard.shard)
-                self.on_shard(before + len(done), total)
+                ranked = await self._rank(pool, shard)
+                await self._jobs.progress(held.job.id, shard.shard, timelines=ranked.installed, newer=ranked.newer)
+                metrics.RECOMPUTED.inc(ranked.installed)
+                left -= 1
+                self.on_shard(total - left, total)
 
         async with self.open_pool(self._redis_url, posts, processes) as pool, asyncio.TaskGroup() as group:
             for _ in range(processes):
                 group.create_task(work(pool))
-        return None if len(done) < len(todo) else reduce(Ranked.plus, done, Ranked(0, 0, ()))
+        return left == 0
 
     async def _rank(self, pool: Pool, shard: Shard) -> Ranked:
         """Rank a shard, and then those of its users whose copies were missing."""
@@ -245,10 +262,7 @@ class Recompute:
         await scripts.execute(self._redis, [scripts.call(scripts.RAISE, (key,), least)])
 
 
-def _by_shard(users: str | Sequence[str]) -> Mapping[int, list[str] | None]:
-    """Return the shards that are ranked: all users of each, or those that are named."""
-    if isinstance(users, str):
-        return dict.fromkeys(keys.ALL_SHARDS)
+def _by_shard(users: Sequence[str]) -> dict[int, list[str]]:
     by_shard: defaultdict[int, list[str]] = defaultdict(list)
     for user in users:
         by_shard[shard_of(user)].append(user)

@@ -45,7 +45,7 @@ def recompute(
     if job.state != "done":
         raise CommandError(f"recalculation {job.id} is {job.state}: {job.error or 'somebody else runs or ended it'}")
     seconds = ((job.finished_ms or 0) - (job.started_ms or 0)) / 1000
-    print(f"{job.result['timelines']} timelines in {seconds:.1f} s; ranking epoch {job.result['epoch']}; job {job.id}")
+    print(f"{job.result['timelines']} timelines in {seconds:.1f} s; ranking epoch {job.notes['epoch']}; job {job.id}")
 
 
 async def _run(settings: Settings, chosen: str | list[str], resume: str | None) -> "Job":

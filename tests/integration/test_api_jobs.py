@@ -52,7 +52,8 @@ async def test_a_job_tells_how_far_it_is_and_what_came_of_it(api: Api) -> None:
     async with jobs.held(name):
         await jobs.progress(name, 1, 2, 3, total=64)
         running = (await api.client.get(f"/api/jobs/{name}")).json()
-        await jobs.finish(name, "done", result={"users": 2})
+        await jobs.progress(name, users=2)
+        await jobs.finish(name, "done")
     assert (running["state"], running["done"], running["total"], running["finished"]) == ("running", 3, 64, None)
     done = (await api.client.get(f"/api/jobs/{name}")).json()
     assert (done["state"], done["result"], done["error"]) == ("done", {"users": 2}, "")

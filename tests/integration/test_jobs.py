@@ -28,7 +28,9 @@ async def test_a_job_is_queued_held_and_done(redis: Redis) -> None:
         running = await jobs.get(job.id)
         assert running is not None
         assert (running.state, running.done, running.total) == ("running", 2, 64)
-        await jobs.finish(job.id, "done", result={"users": 3})
+        await jobs.progress(job.id, 3, users=2)
+        await jobs.progress(job.id, 4, users=1)
+        await jobs.finish(job.id, "done")
     done = await jobs.get(job.id)
     assert done is not None
     assert (done.state, done.result) == ("done", {"users": 3})

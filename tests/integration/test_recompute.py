@@ -328,3 +328,25 @@ async def test_a_job_that_fails_is_tried_again_and_then_says_why(house: House) -
     assert [state.state for state in states if state] == ["running", "running", "failed"]
     assert states[-1] is not None
     assert "nowhere" in states[-1].error
+
+
+async def test_a_storm_of_posts_while_it_runs_ends_in_what_a_rebuild_gives(house: House, valkey: str) -> None:
+    await with_readers(house)
+    await publish(house, "p0")
+    running = asyncio.create_task(run(house, recompute_of(house, valkey), "all"))
+    stormy = [f"s{number}" for number in range(30)]
+    for number, post in enumerate(stormy):
+        await publish(house, post, author="wim" if number % 2 else "xia", ms=-8000 + 100 * number)
+    await running
+    for user in ("ada", "bea", "cem"):
+        assert await newest_of(house, user) == await nums(house, *stormy[-3:])
+
+
+async def newest_of(house: House, user: str) -> list[int]:
+    """Return the newest three posts that a timeline proposes, sorted; of a dropped one, those of its rebuild."""
+    if (await bases(house, [user]))[user].order is None:
+        sources, epoch = await house.record.sources(user), await house.record.epoch()
+        await house.timelines.rebuild(sources, "newest", NOBODY, epoch, ())
+    found = await house.truth.catalogue.get(list(await members(house, user)))
+    newest = sorted(found.values(), key=lambda entry: entry.key, reverse=True)[:3]
+    return sorted(entry.num for entry in newest)
