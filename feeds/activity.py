@@ -1,8 +1,8 @@
 """Activity: who has a timeline. Active users do; guests are baked without one, and nothing is kept of them.
 
-A user becomes active in this order: the system of record notes it, they enter the follower lists, their timeline is
-created; only then is it read (interleaving 5b). A guest is registered before the bake reads the truth; fan-out reads
-the guests after a post is in the truth. So the post is in the bake, or the guest is told.
+A user becomes active in this order: the system of record notes it, Redis does, they enter the follower lists, their
+timeline is created; only then is it read (interleaving 5b). A guest is registered before the bake reads the truth;
+fan-out reads the guests after a post is in the truth. So the post is in the bake, or the guest is told.
 """
 
 import asyncio
@@ -62,17 +62,15 @@ class Activity:
 
     async def seen(self, user: str) -> bool:
         """Note that a user is active: they have a timeline from now on. False where there is no such user."""
-        ((now, before, exists),) = await scripts.execute(self._redis, [_touch(user)])
-        if not exists or now // HOUR_MS > before // HOUR_MS:
+        (before,) = await scripts.execute(self._redis, [("ZSCORE", keys.active(shard_of(user)), user)])
+        if before is None:
+            known = await self._record.user(user)
+            if known is None or known.state is UserState.DELETED:
+                return False
+        now = now_ms()
+        if now // HOUR_MS > int(float(before or 0)) // HOUR_MS:
             await self._record.activate([user], now)
-        if exists:
-            return True
-        known = await self._record.user(user)
-        if known is None or known.state is UserState.DELETED:
-            await self.erase(user)
-            return False
-        await self._followers.enter({user: drawn(await self._record.sources(user))})
-        await self._timelines.create(user)
+        await self._touch([user])
         return True
 
     async def admit(self, user: str) -> bool:
@@ -128,10 +126,26 @@ class Activity:
         while self._viewed:
             users, self._viewed = self._viewed[:NOTED], self._viewed[NOTED:]
             try:
-                replies = await scripts.execute(self._redis, [_touch(user) for user in users])
-                await self._record.activate(users, replies[0][0])
+                await self._record.activate(users, now_ms())
+                await self._touch(users)
             except (RedisError, TimeoutError, RecordUnavailable) as error:  # said, and noted with the next hour
                 log.warning("The activity of %d users was not noted: %s", len(users), error)
+
+    async def _touch(self, users: Sequence[str]) -> None:
+        """Note in Redis that users are active of whom the record knows; let those have a timeline who have none.
+
+        One whose activity was over, and whom no purge has retired yet, may lack in a list that was built meanwhile:
+        they enter the lists and begin anew.
+        """
+        touches = [scripts.call(scripts.TOUCH, (keys.active(shard_of(user)), keys.base(user)), user) for user in users]
+        *replies, cutoff = await scripts.execute(self._redis, [*touches, ("GET", keys.CUTOFF)])
+        for user, (before, exists) in zip(users, replies, strict=True):
+            if exists and before >= int(cutoff or 0):
+                continue
+            await self._followers.enter({user: drawn(await self._record.sources(user))})
+            await self._timelines.create(user)
+            if exists:
+                await self._timelines.drop([user])
 
     async def _has_room(self) -> bool:
         """Take one of this hour's activations, where bakes may activate at all."""
@@ -161,11 +175,6 @@ def drawn(sources: Sources) -> list[int]:
     """Return the sources that a user draws from: followed and not muted."""
     authors, tags = set(sources.authors), set(sources.tags)
     return sorted(authors - set(sources.muted_authors)) + sorted(tags - set(sources.muted_tags))
-
-
-def _touch(user: str) -> scripts.Command:
-    """Return the command that notes that a user is active now."""
-    return scripts.call(scripts.TOUCH, (keys.active(shard_of(user)), keys.base(user)), user)
 
 
 def _retire(users: Sequence[str], before_ms: int) -> scripts.Command:

@@ -31,8 +31,9 @@ PUSHED = 400
 PUSHES_A_TRIP = 4
 BUCKETS_A_TRIP = 64
 
-CLOSED = b"D9007199254740991 inf\n"
-"""A timeline that has been created and has no log number yet: nothing is installed in it."""
+CLOSED = b"D9007199254740991 0\n"
+"""A timeline that is being created and has no log number yet: nothing is installed in it. A drop leaves its number in
+the place of the mark."""
 
 
 class Timelines:
@@ -69,7 +70,7 @@ class Timelines:
         for section in sections:
             active = keys.active(shard_of(section.partition(b"\n")[0].decode()))
             for users in pieces(section):
-                call = scripts.call(scripts.PUSH, (active,), num, log, self._most_fresh, users)
+                call = scripts.call(scripts.PUSH, (active,), num, log, self._most_fresh, users, CLOSED)
                 found.append((users, call))
         return found
 
@@ -78,7 +79,7 @@ class Timelines:
         base = keys.base(user)
         await scripts.execute(self._redis, [scripts.call(scripts.CREATE, (base,), user, CLOSED)])
         (log,) = await scripts.execute(self._redis, [("INCR", keys.LOG)])
-        opened = scripts.call(scripts.CREATE, (base,), user, CLOSED, b"D%d inf\n" % log)
+        opened = scripts.call(scripts.CREATE, (base,), user, CLOSED, log)
         await scripts.execute(self._redis, [opened])
 
     async def rebuild(
@@ -112,13 +113,15 @@ class Timelines:
             by_bucket.setdefault(keys.base(user), []).append(user)
         if by_bucket:
             log = await self.next_log()
-            await self._drop([scripts.call(scripts.DROP, (base,), log, *named) for base, named in by_bucket.items()])
+            await self._drop(
+                [scripts.call(scripts.DROP, (base,), log, CLOSED, *named) for base, named in by_bucket.items()]
+            )
 
     async def drop_all(self) -> None:
         """Drop every timeline there is."""
         log = await self.next_log()
         buckets = (keys.base_of(shard, bucket) for shard in keys.ALL_SHARDS for bucket in range(BUCKETS))
-        await self._drop([scripts.call(scripts.DROP, (base,), log) for base in buckets])
+        await self._drop([scripts.call(scripts.DROP, (base,), log, CLOSED) for base in buckets])
 
     async def members(self, user: str) -> list[int]:
         """Return the posts that Redis proposes to a user, complete or not."""
@@ -138,7 +141,7 @@ class Timelines:
     async def _reopen(self, user: str) -> None:
         """Open a timeline that its creator left closed: it died between the two steps."""
         (there,) = await scripts.execute(self._redis, [("HGET", keys.base(user), user)])
-        if there == CLOSED:
+        if there is not None and there.startswith(CLOSED[: CLOSED.index(b" ")]):
             await self.create(user)
 
     async def _not_pushed(self, pulled: Collection[int]) -> list[int]:

@@ -1,15 +1,19 @@
 -- Drops timelines at a log number taken for it: whoever bakes one next rebuilds it, and a rebuild that began before is
--- refused. What was pushed under a higher number stays.
--- Unit: one bucket.   KEYS: base   ARGV: log number, then users; without any, all of the bucket
+-- refused. What was pushed under a higher number stays. One that is being created is not opened by this, but keeps the
+-- number (create.lua).
+-- Unit: one bucket.   KEYS: base   ARGV: log number, the closed timeline, then users; without any, all of the bucket
 -- Returns: how many were dropped
 local prefix = string.sub(KEYS[1], 1, 5)
 local number = tonumber(ARGV[1])
-local users = {unpack(ARGV, 2)}
+local closed = string.match(ARGV[2], "^D%d+ ")
+local users = {unpack(ARGV, 3)}
 if #users == 0 then users = redis.call("HKEYS", KEYS[1]) end
 local dropped = 0
 for _, user in ipairs(users) do
   local there = redis.call("HGET", KEYS[1], user)
-  if there and tonumber(string.match(there, "^%a(%d+) ")) < number then
+  if there and string.sub(there, 1, #closed) == closed then
+    redis.call("HSET", KEYS[1], user, closed .. ARGV[1] .. "\n")
+  elseif there and tonumber(string.match(there, "^%a(%d+) ")) < number then
     redis.call("HSET", KEYS[1], user, "D" .. ARGV[1] .. " inf\n")
     redis.call("ZREMRANGEBYSCORE", prefix .. "fresh:" .. user, "-inf", ARGV[1])
     dropped = dropped + 1

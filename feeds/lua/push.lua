@@ -3,7 +3,7 @@
 -- A push that is late keeps the number of a later one, whose post may not be in a rebuild of its own number.
 -- A timeline whose fresh posts are too many is dropped at this log number: the next bake rebuilds it.
 -- Unit: one post, one section of one shard, a few hundred users.
--- KEYS: active   ARGV: post number, log number, most fresh posts, users joined by newlines
+-- KEYS: active   ARGV: post number, log number, most fresh posts, users joined by newlines, the closed timeline
 -- Returns: how many users were looked at
 local call = redis.call
 local prefix = string.sub(KEYS[1], 1, 5)
@@ -21,12 +21,19 @@ local function bucket_of(user)
   return string.format("%02x", bit.band(bit.rshift(bit.bnot(crc), 6), 255))
 end
 
--- The base of a user who has too many fresh posts is dropped, unless it is of a higher number and has them.
+-- The base of a user who has too many fresh posts is dropped, unless it is of a higher number and has them. One that is
+-- being created keeps the number instead (create.lua).
 local function overflow(user, fresh)
   local base = prefix .. "base:" .. bucket_of(user)
   local there = call("HGET", base, user)
   local at = there and tonumber(string.match(there, "^%a(%d+) ")) or 0
-  if there and at < number then call("HSET", base, user, "D" .. ARGV[2] .. " inf\n") end
+  local closed = string.match(ARGV[5], "^D%d+ ")
+  if there and string.sub(there, 1, #closed) == closed then
+    call("HSET", base, user, closed .. ARGV[2] .. "\n")
+    at = 0
+  elseif there and at < number then
+    call("HSET", base, user, "D" .. ARGV[2] .. " inf\n")
+  end
   call("ZREMRANGEBYSCORE", fresh, "-inf", math.max(at, number))
 end
 

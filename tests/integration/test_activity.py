@@ -158,6 +158,22 @@ async def test_who_returns_is_not_retired_and_has_what_was_published_meanwhile(h
     assert await house.timelines.members("ada") == [num]
 
 
+async def test_who_returns_as_they_are_to_be_retired_is_in_a_list_that_was_built_without_them(house: House) -> None:
+    """The purge's cutoff had passed them, so the list has them not; their timeline is there, and complete no more."""
+    await house.activity.seen("ada")
+    await aged(house, 31)
+    house.by_hand("UPDATE activity SET active_ms = 5")
+    await house.redis.set(keys.CUTOFF, now_ms() - 30 * DAY_MS)
+    await house.fan_out(CreatePost(post="p1", author="bob", title="One", published=at(-1)))
+    assert await house.timelines.members("ada") == []
+    assert await house.activity.seen("ada")
+    packed = await house.redis.hget(keys.base("ada"), "ada")
+    assert isinstance(packed, bytes)
+    assert packing.read_timeline(packed).order is None
+    await house.fan_out(CreatePost(post="p2", author="bob", title="Two", published=at(-1)))
+    assert await house.timelines.members("ada") == [(await house.record.posts(["p2"]))["p2"].num]
+
+
 async def test_a_deleted_user_leaves_nothing_but_a_tombstone(house: House) -> None:
     await house.activity.seen("ada")
     await house.activity_of(per_hour=0).admit("bob")

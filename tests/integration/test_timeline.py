@@ -265,6 +265,30 @@ async def test_nothing_is_installed_in_a_timeline_that_is_being_created(house: H
     assert base.order == "newest"
 
 
+async def test_a_drop_that_finds_a_timeline_closed_is_not_below_its_number_when_it_opens(
+    house: House, timelines: Timelines
+) -> None:
+    sources = await with_posts(house, p1=-20)
+    await house.redis.hset(keys.base("ada"), "ada", CLOSED)
+    taken = await timelines.next_log()
+    async with Rebuild(house, sources):
+        await timelines.drop(["ada"])
+        opened = scripts.call(scripts.CREATE, (keys.base("ada"),), "ada", CLOSED, taken)
+        assert await scripts.execute(house.redis, [opened]) == [1]
+    assert await base_of(house) == Timeline(None, taken + 1, inf, [])
+
+
+async def test_too_many_pushes_to_a_closed_timeline_are_not_below_its_number_when_it_opens(
+    house: House, timelines: Timelines
+) -> None:
+    await with_posts(house)
+    await house.redis.hset(keys.base("ada"), "ada", CLOSED)
+    for number in range(1, 5):
+        await timelines.push(number, 500 + number, [b"ada"])
+    await timelines.create("ada")
+    assert (await base_of(house), await fresh_of(house)) == (Timeline(None, 503, inf, []), {4: 504})
+
+
 async def test_a_timeline_that_is_there_is_not_created_again(house: House, timelines: Timelines) -> None:
     sources = await with_posts(house, p1=-20)
     before = await rebuild(timelines, sources)
