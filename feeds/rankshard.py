@@ -21,6 +21,7 @@ import orjson
 from feeds import standings
 from feeds.model import TAG
 from feeds.ranking import MOST_SHOWN, Weights, part_of
+from feeds.rows import by_reader, counted, listed, merged, padded, spans, sums
 from feeds.standings import NOTHING, Array, Standings
 
 NO_TASTE = bytes(8)
@@ -110,50 +111,13 @@ def _read_readers(packed: bytes) -> _Readers:
     first = own + 6 + authors
     return _Readers(
         np.frombuffer(packed, "u1", count, begin + flat.nbytes) == 1,
-        _listed(flat, own + 5, 1 + authors + tags),
-        _listed(flat, first, tags),
-        _merged(_listed(flat, first + tags, muted), _listed(flat, first + tags + muted + muted_tags, blocked)),
-        _listed(flat, first + tags + muted, muted_tags),
-        _counted(flat, tastes + 2, liked),
-        _counted(flat, tastes + 2 + 2 * liked, shown),
+        listed(flat, own + 5, 1 + authors + tags),
+        listed(flat, first, tags),
+        merged(listed(flat, first + tags, muted), listed(flat, first + tags + muted + muted_tags, blocked)),
+        listed(flat, first + tags + muted, muted_tags),
+        counted(flat, tastes + 2, liked),
+        counted(flat, tastes + 2 + 2 * liked, shown),
     )
-
-
-def _listed(flat: Array, begins: Array, sizes: Array) -> tuple[Array, Array]:
-    """Return whose each number is, and the numbers, of lists that lie in ``flat``."""
-    return np.repeat(np.arange(len(sizes)), sizes), flat[_spans(begins, sizes)]
-
-
-def _counted(flat: Array, begins: Array, sizes: Array) -> tuple[Array, Array, Array]:
-    which, pairs = _listed(flat, begins, 2 * sizes)
-    return which[::2], pairs[::2], pairs[1::2]
-
-
-def _merged(one: tuple[Array, Array], other: tuple[Array, Array]) -> tuple[Array, Array]:
-    return np.concatenate((one[0], other[0])), np.concatenate((one[1], other[1]))
-
-
-def _sums(values: Array, ends: Array) -> Array:
-    """Return the sum of each stretch of values, from one end to the next."""
-    running = np.concatenate(([0], np.cumsum(values, dtype=np.int64)))
-    sums: Array = running[ends[1:]] - running[ends[:-1]]
-    return sums
-
-
-def _padded(values: Array, sizes: Array, padding: int) -> Array:
-    """Return lists that lie one after the other as rows of one matrix, each sorted, with padding behind."""
-    width = max(1, int(sizes.max(initial=0)))
-    matrix = np.full((len(sizes), width), padding, np.int32)
-    matrix[np.arange(width, dtype=np.int32) < sizes[:, None]] = values
-    matrix.sort(axis=1)
-    return matrix
-
-
-def _spans(begins: Array, sizes: Array) -> Array:
-    """Return ``begin, begin + 1, …`` of each span, one after the other. 32 bits: half the memory, thrice the speed."""
-    ends = np.cumsum(sizes, dtype=np.int32)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.repeat((begins - ends + sizes).astype(np.int32), sizes) + np.arange(total, dtype=np.int32)
 
 
 class _Shard:
@@ -173,9 +137,11 @@ class _Shard:
         self._begins = np.searchsorted(rows[there], np.arange(self._count + 1))
         self._opinions = _Opinions(posts, readers, options.weights)
         which, shown, times = readers.shown
-        self._shown = _rows(which, posts.places_of(shown), np.minimum(times, MOST_SHOWN), self._count, self._none)
+        self._shown = by_reader(which, posts.places_of(shown), np.minimum(times, MOST_SHOWN), self._count, self._none)
         muter, muted = readers.muted_tags
-        self._muted_tags = _rows(muter, posts.indices(muted), np.zeros(len(muted), np.int64), self._count, posts.nobody)
+        self._muted_tags = by_reader(
+            muter, posts.indices(muted), np.zeros(len(muted), np.int64), self._count, posts.nobody
+        )
         self._pulled_tags = [tag for tag in options.pulled if tag >= TAG]
         self._wide = np.zeros(self._count, bool)
         for reader, _ in (readers.tags, readers.hidden, readers.muted_tags):
@@ -224,10 +190,10 @@ class _Shard:
         low, high = np.zeros(len(rows), np.int32), np.full(len(rows), deepest, np.int32)
         for _ in range(deepest.bit_length()):
             middle = (low + high) // 2
-            enough = _sums(self._above(index, middle.take(which)), ends) >= need
+            enough = sums(self._above(index, middle.take(which)), ends) >= need
             high = np.where(enough, middle, high)
             low = np.where(enough, low, np.minimum(middle + 1, deepest))
-        return high, _sums(self._above(index, high.take(which)), ends)
+        return high, sums(self._above(index, high.take(which)), ends)
 
     def _above(self, index: Array, levels: Array) -> Array:
         """Return how many posts each of these sources has above a depth."""
@@ -237,7 +203,7 @@ class _Shard:
         """Return the readers (as places in ``rows``) and sources of all that these readers draw from, and which are
         tags."""
         sizes = self._begins[rows + 1] - self._begins[rows]
-        at = _spans(self._begins[rows], sizes)
+        at = spans(self._begins[rows], sizes)
         return np.repeat(np.arange(len(rows), dtype=np.int32), sizes), self._index[at], self._is_tag[at]
 
     def _rank(self, rows: Array, levels: Array, limit: int) -> Array:
@@ -253,13 +219,13 @@ class _Shard:
         """Return the newest ``limit`` posts of each reader, of those above the depth chosen for them."""
         which, index, is_tag = self._pairs(rows)
         sizes = self._above(index, levels.take(which))
-        places = self._posts.places.take(_spans(self._posts.starts.take(index), sizes))
+        places = self._posts.places.take(spans(self._posts.starts.take(index), sizes))
         totals = np.bincount(which, sizes, len(rows)).astype(np.int32)
         if not self._wide[rows[0]]:
-            matrix = _padded(places, totals, self._none)
+            matrix = padded(places, totals, self._none)
             return _Candidates(matrix, matrix[:, :limit], None, totals)
         # A post that a followed tag draws too stands twice, its place by the tag first.
-        matrix = _padded(places * 2 + np.repeat(~is_tag, sizes), totals, 2 * self._none + 1)
+        matrix = padded(places * 2 + np.repeat(~is_tag, sizes), totals, 2 * self._none + 1)
         return self._sifted(rows, matrix >> 1, (matrix & 1) == 0, limit)
 
     def _sifted(self, rows: Array, found: Array, tagged: Array, limit: int) -> "_Candidates":
@@ -365,9 +331,9 @@ class _Opinions:
         count = len(readers.ranked)
         liker, author, times = readers.liked
         different, cell = np.unique(np.append(times, np.uint32(0)), return_inverse=True)
-        self._liked = _rows(liker, posts.indices(author), cell[:-1], count, posts.nobody)
+        self._liked = by_reader(liker, posts.indices(author), cell[:-1], count, posts.nobody)
         hider, hidden = readers.hidden
-        self._hidden = _rows(hider, posts.indices(hidden), np.full(len(hider), _LEFT_OUT), count, posts.nobody)
+        self._hidden = by_reader(hider, posts.indices(hidden), np.full(len(hider), _LEFT_OUT), count, posts.nobody)
         parts = [
             [1000 * part_of(tagged, reactions, shown, weights) for shown in range(MOST_SHOWN + 1)]
             for reactions in different.tolist()
@@ -398,29 +364,3 @@ class _Opinions:
         found: Array = self._table.ravel().take(at)
         self._table[which, authors] = 0
         return found
-
-
-class _Rows:
-    """A list of all readers that is asked for some of them: whose, index, value."""
-
-    def __init__(self, which: Array, index: Array, values: Array, count: int) -> None:
-        self._index = index
-        self._values = values
-        self._begins = np.searchsorted(which, np.arange(count + 1))
-
-    def of(self, rows: Array) -> tuple[Array, Array, Array]:
-        """Return the part of these readers, who are named by their places in ``rows``."""
-        sizes = self._begins[rows + 1] - self._begins[rows]
-        at = _spans(self._begins[rows], sizes)
-        return np.repeat(np.arange(len(rows)), sizes), self._index[at], self._values[at]
-
-
-def _rows(which: Array, index: Array, values: Array, count: int, missing: int) -> _Rows:
-    """Return a list by reader and index, sorted, without what is ``missing``.
-
-    The three are sorted as one number, which is ten times as fast: 21 bits, 26 bits, and 16 for the value.
-    """
-    there = index != missing
-    packed = (which[there].astype(np.int64) << 42) | (index[there].astype(np.int64) << 16) | values[there]
-    packed.sort()
-    return _Rows(packed >> 42, packed >> 16 & (1 << 26) - 1, packed & (1 << 16) - 1, count)
