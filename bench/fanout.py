@@ -72,6 +72,11 @@ class Turns:
         self.client_us.append(done.cpu_s / followers * 1e6)
         self.redis_us.append(redis_s / followers * 1e6)
 
+    @property
+    def cpu_us(self) -> list[float]:
+        """CPU of both processes, a follower."""
+        return [mine + theirs for mine, theirs in zip(self.client_us, self.redis_us, strict=True)]
+
     def row(self) -> dict[str, float]:
         """Return what came of them."""
         return {
@@ -197,10 +202,12 @@ def compose(report: Report, measured: Measured) -> None:
     for (size, mode), of_size in measured.items():
         name = f"{size:,}{', ' if mode.name else ''}{mode.name}"
         report.figures |= {f"{name}: {title}": turns.row() for title, turns in of_size.items()}
-        ours = of_size[OURS].rates
+        ours = of_size[OURS]
         for title in (SHIPPED, MENDED, PLAIN):
-            times = ratio(ours, of_size[title].rates)
+            compared, theirs = f"{name}: {OURS} to {title}", of_size[title]
+            times = ratio(ours.rates, theirs.rates)
             if size == AIMED_AT and title in AIMS:
-                report.at_least(f"{name}: {OURS} to {title}", times, AIMS[title])
+                report.at_least(compared, times, AIMS[title])
             else:
-                report.figures[f"{name}: {OURS} to {title}"] = times
+                report.figures[compared] = times
+            report.figures[f"{compared}, by CPU"] = ratio(theirs.cpu_us, ours.cpu_us)
