@@ -81,8 +81,9 @@ class Latest:
         """
         token, names = uuid.uuid4().hex, (keys.latest(source), keys.build(source))
         (begun,) = await scripts.execute(self._redis, [scripts.call(scripts.LATEST_BEGIN, names, token)])
-        found = await self._record.latest(source, before=None, limit=self._cap)
-        mark = found[-1].published_ms if len(found) == self._cap else -inf
+        newest = await self._record.latest(source, before=None, limit=self._cap + 1)
+        mark = newest[self._cap].published_ms if len(newest) > self._cap else -inf
+        found = [entry for entry in newest[: self._cap] if entry.published_ms > mark]  # what reading it back gives
         if begun:
             words = [word for entry in found for word in (entry.published_ms, entry.num)]
             floor = "-inf" if mark == -inf else mark
