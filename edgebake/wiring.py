@@ -35,7 +35,7 @@ async def opened_record(settings: Settings, *, migrate: bool = True) -> AsyncIte
         record = await Record.open(
             settings.record_url,
             migrate=migrate,
-            pull_followers=settings.pull_followers,
+            pull_followers=settings.pull_followers + 1,  # those above the line, not those on it
             rescore=settings.rescore,
         )
         try:

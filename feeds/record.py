@@ -55,10 +55,10 @@ class Record:
     ) -> Record:
         """Open the record, and bring its tables up to date unless ``migrate`` is false.
 
-        ``patience`` is how many seconds a write waits for its turn. A source with ``pull_followers`` is pulled. A post
-        is scored anew when one of its counts (plus one) moved by the share ``rescore``. Raises RecordUnavailable where
-        the database does not answer or its tables are of another version, ValueError where the URL names no database
-        that can be used.
+        ``patience`` is how many seconds a write waits for its turn. A source with ``pull_followers`` or more is pulled.
+        A post is scored anew when one of its counts (plus one) moved by the share ``rescore``. Raises RecordUnavailable
+        where the database does not answer or its tables are of another version, ValueError where the URL names no
+        database that can be used.
         """
         database = connect(url, patience)
         try:

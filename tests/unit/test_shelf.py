@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import pytest
@@ -59,9 +60,9 @@ def test_an_author_recorded_takes_the_rows_of_all_their_posts_the_hidden_ones_to
 
 
 def test_everything_recorded_or_records_missed_take_every_row() -> None:
-    for clear in (lambda shelf: shelf.recorded("g"), lambda shelf: shelf.unsure()):
+    for clear in (partial(Guard.recorded, tag="g"), Guard.unsure):
         shelf = shelf_of(*AUTHORS)
-        clear(shelf)
+        clear(shelf.guard)
         assert not shelf.view(*HTML)
 
 
