@@ -57,7 +57,9 @@ class Processes:
 @asynccontextmanager
 async def open_pool(redis_url: str, posts: bytes, processes: int | None = None) -> AsyncIterator[Pool]:
     """Open processes that rank these posts (``standings.pack``). Left, it waits for the shards that have begun."""
-    context = get_context("spawn")  # a fork would take this process's threads' locks with it
+    # A fork of this process would take its threads' locks with it; a process that only ranks is forked instead.
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["feeds.mapper"])
     executor = ProcessPoolExecutor(processes or at_once(), context, mapper.begin, (redis_url, posts))
     try:
         yield Processes(executor)
