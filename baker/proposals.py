@@ -43,7 +43,7 @@ class Proposals:
             self._activity.viewed(user)
             if not first.fresh:
                 return Proposed(base.nums, base.mark)
-            fresh = [int(num) for num in first.fresh]
+            fresh = packing.read_fresh(first.fresh)
             nums = dict.fromkeys((*fresh, *base.nums))  # one that moved is in both
             return Proposed(list(nums), base.mark, len(fresh))
         READ_THROUGH.labels("timeline").inc()

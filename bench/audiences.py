@@ -72,7 +72,9 @@ def timelines(users: Sequence[str]) -> Iterator[Command]:
     for user in users:
         yield ("ZADD", keys.active(shard_of(user)), now_ms(), user)
         yield ("HSET", keys.base(user), user, base)
-    yield from copied([(0, OLD + KEPT + at) for at in range(FRESH)], map(keys.fresh, users))
+    fresh = [packing.pack_fresh(OLD + KEPT + at, 0) for at in range(FRESH)]
+    for user in users:
+        yield ("RPUSH", keys.fresh(user), *fresh)
 
 
 def copied(entries: Iterable[tuple[int, int]], names: Iterable[str]) -> Iterator[Command]:

@@ -77,10 +77,10 @@ class Contents:
         yield from self._by_bucket(keys.base, lambda num: pool[num % POOL])
 
     def fresh(self, count: int = PUSHED) -> Iterator[Command]:
-        """Yield the fresh sets: a sorted set a user."""
-        pool = [[word for num in nums for word in (1_234_567 + num, num)] for nums in self._post_nums(count)]
+        """Yield what is fresh: a list a user."""
+        pool = [[packing.pack_fresh(num, 1_234_567 + num) for num in nums] for nums in self._post_nums(count)]
         for num, user in self._users:
-            yield ("ZADD", keys.fresh(user), *pool[num % POOL])
+            yield ("RPUSH", keys.fresh(user), *pool[num % POOL])
 
     def sources(self) -> Iterator[Command]:
         """Yield what each user follows: a power law."""

@@ -168,9 +168,9 @@ class Edgebake:
 
     async def _read(self, user: str, page: int) -> float:
         begun = time.perf_counter()
-        reads: list[scripts.Command] = [("HGET", keys.base(user), user), ("ZRANGE", keys.fresh(user), 0, -1)]
+        reads: list[scripts.Command] = [("HGET", keys.base(user), user), ("LRANGE", keys.fresh(user), 0, -1)]
         base, fresh = await scripts.execute(self._redis, reads)
-        nums = {*packing.read_timeline(base).nums, *map(int, fresh)}
+        nums = {*packing.read_timeline(base).nums, *packing.read_fresh(fresh)}
         if missing := [num for num in nums if num not in self._known]:
             self._known |= await self._catalogue.get(missing)
         best = nlargest((page + 1) * PAGE, (self._known[num] for num in nums), key=lambda entry: entry.key)

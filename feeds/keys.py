@@ -14,7 +14,7 @@ key                                type    what
 ``{ss}:floor``                     string  rises with each drop: what was read under a lower one is not written any more
 ``{ss}:posts:<chunk>``             hash    the catalogue: post number → entry (``packing``), 128 numbers a chunk
 ``{ss}:base:<bucket>``             hash    user → timeline (``packing``), for active users and nobody else
-``{ss}:fresh:<user>``              zset    post number → log number: what was pushed since the base's snapshot
+``{ss}:fresh:<user>``              list    what was pushed since the base's snapshot (``packing``)
 ``{ss}:taste:<bucket>``            hash    user → taste (``packing``)
 ``{ss}:seen``                      hash    user → numbers of the posts on first pages since the last recalculation
 ``{ss}:active``                    zset    user → milliseconds of their last activity

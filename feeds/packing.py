@@ -6,6 +6,7 @@ entry        ``<BIIIqIII`` live, version, generation, author, published ms, like
 sources      ``<6I`` own number, then how many authors, tags, muted authors, muted tags, blocked; then these
 taste        ``<2I`` how many authors, how many posts; then pairs of number and count
 timeline     ``<state><snapshot> <mark>\\n`` in ASCII, then post numbers
+fresh        log number times 2^32 and the post's number, in decimal
 ===========  ===========================================================================================================
 
 A timeline's state: ``N`` newest first, ``R`` ranked, ``D`` dropped: whoever bakes it next rebuilds it. ``snapshot`` is
@@ -105,6 +106,16 @@ def read_timeline(packed: bytes) -> Timeline:
     snapshot, _, mark = packed[1:end].partition(b" ")
     order: Order | None = {b"R": "ranked", b"N": "newest"}.get(packed[:1])  # type: ignore[assignment]  # mypy joins
     return Timeline(order, int(snapshot), float(mark), unpacked(packed[end + 1 :]))
+
+
+def pack_fresh(num: int, log: int) -> int:
+    """Return a post that is pushed under a log number."""
+    return log << 32 | num
+
+
+def read_fresh(pushed: Iterable[bytes]) -> dict[int, int]:
+    """Return the posts that were pushed, each once: post number → the newest of its log numbers."""
+    return {one & MOST: one >> 32 for one in sorted(map(int, pushed))}
 
 
 def numbers(values: Iterable[int]) -> bytes:

@@ -22,8 +22,7 @@ CAP = 200
 """Posts that a base keeps; a ranked one of twice as many candidates."""
 
 MOST_FRESH = 127
-"""Fresh posts of a user; with one more the timeline is dropped. Up to 128 entries Redis keeps a sorted set as a
-listpack, 1 kB instead of 14 kB (``zset-max-listpack-entries``)."""
+"""Fresh posts of a user; with one more the timeline is dropped."""
 
 PUSHED = 400
 """Users that one push serves: it keeps Redis for about a millisecond."""
@@ -70,7 +69,9 @@ class Timelines:
         for section in sections:
             active = keys.active(shard_of(section.partition(b"\n")[0].decode()))
             for users in pieces(section):
-                call = scripts.call(scripts.PUSH, (active,), num, log, self._most_fresh, users, CLOSED)
+                call = scripts.call(
+                    scripts.PUSH, (active,), packing.pack_fresh(num, log), log, self._most_fresh, users, CLOSED
+                )
                 found.append((users, call))
         return found
 
@@ -125,9 +126,9 @@ class Timelines:
 
     async def members(self, user: str) -> list[int]:
         """Return the posts that Redis proposes to a user, complete or not."""
-        reads: list[scripts.Command] = [("HGET", keys.base(user), user), ("ZRANGE", keys.fresh(user), 0, -1)]
+        reads: list[scripts.Command] = [("HGET", keys.base(user), user), ("LRANGE", keys.fresh(user), 0, -1)]
         base, fresh = await scripts.execute(self._redis, reads)
-        return [*map(int, fresh), *(packing.read_timeline(base).nums if base else ())]
+        return [*packing.read_fresh(fresh), *(packing.read_timeline(base).nums if base else ())]
 
     async def next_log(self) -> int:
         """Take the next log number."""

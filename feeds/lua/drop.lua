@@ -3,6 +3,18 @@
 -- number (create.lua).
 -- Unit: one bucket.   KEYS: base   ARGV: log number, the closed timeline, then users; without any, all of the bucket
 -- Returns: how many were dropped
+local call = redis.call
+-- Takes away what was pushed up to a log number; each of it is number times 2^32 and the post's number.
+local function trim(fresh, number)
+  local all, kept = call("LRANGE", fresh, 0, -1), {}
+  for _, one in ipairs(all) do
+    if math.floor(tonumber(one) / 4294967296) > number then kept[#kept + 1] = one end
+  end
+  if #kept < #all then call("DEL", fresh) end
+  if #kept < #all and #kept > 0 then call("RPUSH", fresh, unpack(kept)) end
+  return #all - #kept
+end
+
 local prefix = string.sub(KEYS[1], 1, 5)
 local number = tonumber(ARGV[1])
 local closed = string.match(ARGV[2], "^D%d+ ")
@@ -15,7 +27,7 @@ for _, user in ipairs(users) do
     redis.call("HSET", KEYS[1], user, closed .. ARGV[1] .. "\n")
   elseif there and tonumber(string.match(there, "^%a(%d+) ")) < number then
     redis.call("HSET", KEYS[1], user, "D" .. ARGV[1] .. " inf\n")
-    redis.call("ZREMRANGEBYSCORE", prefix .. "fresh:" .. user, "-inf", ARGV[1])
+    trim(prefix .. "fresh:" .. user, number)
     dropped = dropped + 1
   end
 end

@@ -1,13 +1,15 @@
 -- Pushes one post to the active users of a section. Nothing is created for anybody else: whoever becomes active is so
 -- before their timeline is, and that is rebuilt from a later log number (interleaving 5b).
--- A push that is late keeps the number of a later one, whose post may not be in a rebuild of its own number.
+-- A list and not a sorted set: Redis would look through all of that for each push, so a post that is pushed twice is
+-- there twice, and read once.
 -- A timeline whose fresh posts are too many is dropped at this log number: the next bake rebuilds it.
 -- Unit: one post, one section of one shard, a few hundred users.
--- KEYS: active   ARGV: post number, log number, most fresh posts, users joined by newlines, the closed timeline
+-- KEYS: active
+-- ARGV: log number times 2^32 and post number, log number, most fresh posts, users joined by newlines, closed timeline
 -- Returns: how many users were looked at
 local call = redis.call
 local prefix = string.sub(KEYS[1], 1, 5)
-local post, number, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local number, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 
 -- The bucket of a user, as ids.bucket_of has it: bits 6 to 13 of CRC-32.
 local function bucket_of(user)
@@ -19,6 +21,17 @@ local function bucket_of(user)
     end
   end
   return string.format("%02x", bit.band(bit.rshift(bit.bnot(crc), 6), 255))
+end
+
+-- Takes away what was pushed up to a log number; each of it is number times 2^32 and the post's number.
+local function trim(fresh, number)
+  local all, kept = call("LRANGE", fresh, 0, -1), {}
+  for _, one in ipairs(all) do
+    if math.floor(tonumber(one) / 4294967296) > number then kept[#kept + 1] = one end
+  end
+  if #kept < #all then call("DEL", fresh) end
+  if #kept < #all and #kept > 0 then call("RPUSH", fresh, unpack(kept)) end
+  return #all - #kept
 end
 
 -- The base of a user who has too many fresh posts is dropped, unless it is of a higher number and has them. One that is
@@ -34,14 +47,13 @@ local function overflow(user, fresh)
   elseif there and at < number then
     call("HSET", base, user, "D" .. ARGV[2] .. " inf\n")
   end
-  call("ZREMRANGEBYSCORE", fresh, "-inf", math.max(at, number))
+  trim(fresh, math.max(at, number))
 end
 
 local pushed = 0
 for user in string.gmatch(ARGV[4], "[^\n]+") do
   local fresh = prefix .. "fresh:" .. user
-  call("ZADD", fresh, "GT", ARGV[2], post)
-  local count = call("ZCARD", fresh)
+  local count = call("RPUSH", fresh, ARGV[1])
   if count == 1 and not call("ZSCORE", KEYS[1], user) then
     call("DEL", fresh)
   elseif count > most then

@@ -12,7 +12,7 @@ for i = 1, #ARGV do
   if user ~= "" then
     reply[#reply + 1] = redis.call("GET", KEYS[at])
     reply[#reply + 1] = redis.call("HGET", KEYS[at + 1], user)
-    reply[#reply + 1] = redis.call("ZRANGE", KEYS[at + 2], 0, -1)
+    reply[#reply + 1] = redis.call("LRANGE", KEYS[at + 2], 0, -1)
     reply[#reply + 1] = redis.call("HGET", KEYS[at + 3], user)
     at = at + 4
   end

@@ -25,7 +25,7 @@ from feeds.command import (
     UnpublishPost,
 )
 from feeds.fanout import Fanout
-from feeds.packing import read_timeline
+from feeds.packing import read_fresh, read_timeline
 from feeds.progress import now_ms
 from feeds.ranking import Order, Weights
 from feeds.record import Record
@@ -86,9 +86,9 @@ async def grace_is_pulled(house: House, *more: Command, posts: int = 3) -> None:
 
 async def timeline(house: House, user: str) -> set[int]:
     """Return the numbers of the posts in a user's timeline."""
-    reads: list[scripts.Command] = [("HGET", keys.base(user), user), ("ZRANGE", keys.fresh(user), 0, -1)]
+    reads: list[scripts.Command] = [("HGET", keys.base(user), user), ("LRANGE", keys.fresh(user), 0, -1)]
     base, fresh = await scripts.execute(house.redis, reads)
-    return {*read_timeline(base).nums, *map(int, fresh)}
+    return {*read_timeline(base).nums, *read_fresh(fresh)}
 
 
 def numbered(*numbers: int) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from feeds import copies, keys
+from feeds import copies, keys, packing, scripts
 from feeds.affected import Affected
 from feeds.change import PostScored, SourceCrossed
 from feeds.command import CreatePost, EditPost, Follow, FollowTag, PutUser, React, Reaction, Unfollow, UnfollowTag
@@ -57,7 +57,9 @@ def users(parts: Sequence[Affected]) -> list[str]:
 async def pushed(house: House, post: str) -> list[str]:
     """Return to which of the fans a post was pushed since their base was made."""
     num = (await house.record.posts([post]))[post].num
-    return [fan for fan in FANS if await house.redis.zscore(keys.fresh(fan), num) is not None]
+    reads: list[scripts.Command] = [("LRANGE", keys.fresh(fan), 0, -1) for fan in FANS]
+    found = await scripts.execute(house.redis, reads)
+    return [fan for fan, fresh in zip(FANS, found, strict=True) if num in packing.read_fresh(fresh)]
 
 
 async def in_bases(house: House, post: str) -> list[str]:

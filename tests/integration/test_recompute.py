@@ -99,8 +99,8 @@ async def taste_of(house: House, user: str) -> Taste:
 
 async def members(house: House, user: str) -> set[int]:
     """Return what a user's timeline proposes: base and fresh."""
-    fresh = await scripts.execute(house.redis, [("ZRANGE", keys.fresh(user), 0, -1)])
-    return {*(await bases(house, [user]))[user].nums, *map(int, fresh[0])}
+    fresh = await scripts.execute(house.redis, [("LRANGE", keys.fresh(user), 0, -1)])
+    return {*(await bases(house, [user]))[user].nums, *packing.read_fresh(fresh[0])}
 
 
 async def test_a_recalculation_makes_the_timelines_that_rebuilds_make(house: House, valkey: str) -> None:

@@ -57,9 +57,8 @@ async def base_of(house: House, user: str = "ada") -> Timeline | None:
 
 async def fresh_of(house: House, user: str = "ada") -> dict[int, int]:
     """Return what was pushed to a user: post number → log number."""
-    found = scripts.execute(house.redis, [("ZRANGE", keys.fresh(user), 0, -1, "WITHSCORES")])
-    ((*entries,),) = await found
-    return dict(zip(map(int, entries[::2]), map(int, entries[1::2]), strict=True))
+    (found,) = await scripts.execute(house.redis, [("LRANGE", keys.fresh(user), 0, -1)])
+    return packing.read_fresh(found)
 
 
 async def rebuild(timelines: Timelines, sources: Sources, order: Order = "newest") -> Timeline:
