@@ -32,7 +32,7 @@ from feeds.mapper import Ranked, Shard
 from feeds.model import Entry, Epoch, Sources, Taste
 from feeds.ranking import Weights
 from feeds.rankshard import Options
-from feeds.shards import at_once, open_pool, read_catalogue
+from feeds.shards import at_once, open_pool, prepare, read_catalogue
 
 POSTS = 150_000
 AUTHORS = 20_000
@@ -177,6 +177,7 @@ async def recalculate(server: EmbeddedValkey, world: World) -> Run:
     """Rank everybody and write every timeline."""
     redis = AsyncRedis.from_url(server.url, protocol=2)
     (redis_s, kept_mb, rewrites), ours, began = await _used(redis), _our_s(), time.perf_counter()
+    prepare()
     posts = standings.pack(await read_catalogue(redis, len(world.authors)), EPOCH, Weights())
     catalogue_s = time.perf_counter() - began
     options = Options(snapshot=SNAPSHOT).pack()

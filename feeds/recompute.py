@@ -24,7 +24,7 @@ from feeds.progress import now_ms
 from feeds.ranking import Order, Weights
 from feeds.rankshard import Options
 from feeds.record import Record
-from feeds.shards import OpenPool, Pool, at_once, open_pool, read_catalogue
+from feeds.shards import OpenPool, Pool, at_once, open_pool, prepare, read_catalogue
 from feeds.tastes import Tastes
 from feeds.timeline import CAP, CLOSED
 from feeds.truth import Truth
@@ -170,6 +170,7 @@ class Recompute:
 
     async def _inputs(self, epoch: Epoch) -> tuple[bytes, Shard]:
         """Read the log number, and then the posts; return them, and what all shards have in common."""
+        prepare()
         (log_number,) = await scripts.execute(self._redis, [("GET", keys.LOG)])
         snapshot = int(log_number or 0)
         # A day less than the purge leaves, so that it takes nothing away from below.

@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from typing import Protocol
 
 from redis.asyncio import Redis
@@ -30,6 +30,15 @@ async def read_catalogue(redis: Redis, newest: int) -> dict[int, bytes]:
             found = scripts.fields(reply).items()
             entries |= {int(num): packed for num, packed in found if packing.generation_of(packed) >= current}
     return entries
+
+
+def prepare() -> None:
+    """Begin a process that imports what ranking needs, and from which those that rank are forked; return at once.
+
+    A fork of this process would take its threads' locks with it.
+    """
+    forkserver.set_forkserver_preload(["feeds.mapper"])
+    forkserver.ensure_running()
 
 
 class Pool(Protocol):
@@ -57,9 +66,8 @@ class Processes:
 @asynccontextmanager
 async def open_pool(redis_url: str, posts: bytes, processes: int | None = None) -> AsyncIterator[Pool]:
     """Open processes that rank these posts (``standings.pack``). Left, it waits for the shards that have begun."""
-    # A fork of this process would take its threads' locks with it; a process that only ranks is forked instead.
+    prepare()
     context = get_context("forkserver")
-    context.set_forkserver_preload(["feeds.mapper"])
     executor = ProcessPoolExecutor(processes or at_once(), context, mapper.begin, (redis_url, posts))
     try:
         yield Processes(executor)
