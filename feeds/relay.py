@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from math import inf
 
 from redis.asyncio import Redis
 
@@ -41,23 +42,17 @@ class Relay:
         self._record = record
         self._linger_ms = linger_ms
         self._due_ms = 0
+        self._crossed = self._pruned = -inf
         self._lease = redis.lock(keys.RELAY_LEASE, timeout=LEASE_S, thread_local=False)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until ``stop`` is set, woken by pub/sub and, where a message is lost, by a poll."""
-        crossed = pruned = 0.0
         async with wakes(self._redis, keys.WAKE_RELAY) as woken:
             while not stop.is_set():
                 woken.clear()  # before the work, so that a wake during it is not lost
                 if await hold(self._lease):
                     await self.relay()
-                    now = asyncio.get_running_loop().time()
-                    if now - crossed > CROSS_EVERY_S:
-                        crossed = now
-                        await self._record.cross_due(now_ms(), self._linger_ms)
-                    if now - pruned > PRUNE_EVERY_S:
-                        pruned = now
-                        await self._record.outbox_prune(now_ms() - KEEP_MS)
+                    await self._tidy()
                 await came(woken, POLL_S)
         await let_go(self._lease)
 
@@ -72,6 +67,16 @@ class Relay:
             for row in rows:
                 _tell(row)
         return total
+
+    async def _tidy(self) -> None:
+        """Pull what has risen for long enough, and forget what was live for long, each once in a while."""
+        now = asyncio.get_running_loop().time()
+        if now - self._crossed > CROSS_EVERY_S:
+            self._crossed = now
+            await self._record.cross_due(now_ms(), self._linger_ms)
+        if now - self._pruned > PRUNE_EVERY_S:
+            self._pruned = now
+            await self._record.outbox_prune(now_ms() - KEEP_MS)
 
     async def _publish_due(self) -> None:
         """Publish what is due; look for posts that were scheduled since at least once a LOOK_MS."""
