@@ -17,7 +17,7 @@ CHUNK = 5000
 KEPT = 200
 """Posts of a timeline's base."""
 FRESH = 15
-"""Posts in a fresh set before the first round: half a day's (``contents.PUSHED``)."""
+"""Fresh posts of a user before the first round: half a day's (``contents.PUSHED``)."""
 OLD = 10_000_000
 """Numbers of posts from here on are only in feeds: nobody looks them up."""
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
@@ -15,7 +15,7 @@ from bench.streamframework.client import StreamFramework
 from bench.trips import Command, send
 from edgebake.apps import activity, timelines
 from edgebake.settings import Settings
-from feeds import keys
+from feeds import keys, packing
 from feeds.change import PostPublished
 from feeds.command import CreatePost
 from feeds.fanout import Fanout
@@ -43,13 +43,26 @@ class Task:
         return f"b{self.post}"
 
 
+class Look(NamedTuple):
+    """A command that looks for a post in a feed: ZSCORE (a sorted set has none twice), or all that was pushed."""
+
+    command: Command
+    num: int = 0
+
+    def finds(self, reply: Any) -> bool:
+        """Tell whether the post is there, and once."""
+        if self.command[0] == "ZSCORE":
+            return reply is not None
+        return [int(pushed) & packing.MOST for pushed in reply].count(self.num) == 1
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What publishing took, and under which (sorted set, member) each follower must have it now."""
+    """What publishing took, and the look into each follower's feed that must find a post now."""
 
     seconds: float
     cpu_s: float
-    entries: Sequence[tuple[str, str | int]]
+    looks: Sequence["Look"]
 
 
 class Contender(Protocol):
@@ -79,12 +92,12 @@ class Framework:
         self._driver.ask("record", file=str(self._file) if cold else None, query=FOLLOWERS)
         posts = [(task.author.number, task.post, task.at_ms) for task in tasks]
         took = self._driver.ask("publish", posts=posts)
-        entries = [
-            (f"{self._prefix}:{user}", member)
+        looks = [
+            Look(("ZSCORE", f"{self._prefix}:{user}", member))
             for task, member in zip(tasks, took["members"], strict=True)
             for user in task.author.followers
         ]
-        return Done(took["seconds"], took["cpu_s"], entries)
+        return Done(took["seconds"], took["cpu_s"], looks)
 
 
 class Pipeline:
@@ -109,7 +122,7 @@ class Pipeline:
             for some in chunks(users, PIPELINE_TRIP):
                 send(self._redis, _writes(task, some), 2 * PIPELINE_TRIP)
         took = time.perf_counter() - begun, time.process_time() - cpu
-        return Done(*took, [(f"plain:{user}", task.post) for task in tasks for user in task.author.followers])
+        return Done(*took, [Look(("ZSCORE", f"plain:{u}", task.post)) for task in tasks for u in task.author.followers])
 
 
 def _writes(task: Task, users: Sequence[str]) -> Iterator[Command]:
@@ -143,4 +156,11 @@ class Edgebake:
         for task in tasks:
             await self._fanout.handle(f"bench-{task.id}", PostPublished(task.id, task.author.id))
         took = time.perf_counter() - begun, time.process_time() - cpu
-        return Done(*took, [(keys.fresh(user), posts[task.id].num) for task in tasks for user in task.author.followers])
+        return Done(
+            *took,
+            [
+                Look(("LRANGE", keys.fresh(user), 0, -1), posts[task.id].num)
+                for task in tasks
+                for user in task.author.followers
+            ],
+        )

@@ -21,7 +21,7 @@ TAGS = 2_000
 KEPT = 200
 """Posts of a timeline."""
 PUSHED = 30
-"""Posts in a fresh set: about a day's, where a recalculation comes every night."""
+"""Fresh posts of a user: about a day's, where a recalculation comes every night."""
 LIKED, SHOWN, PAGE, SEEN_BY = 10, 50, 25, 0.1
 CARRIED = 50
 """Cache tags of an artifact, at the most."""
@@ -59,7 +59,7 @@ class Contents:
         """Return the parts, in the order in which they are written."""
         return [
             Part("timelines: bases", self.bases),
-            Part(f"timelines: fresh sets of {PUSHED}", self.fresh),
+            Part(f"timelines: {PUSHED} fresh posts each", self.fresh),
             Part("follows: sources", self.sources),
             Part("profiles and settings", self.profiles),
             Part("tastes", self.tastes),

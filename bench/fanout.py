@@ -15,7 +15,7 @@ import uvloop
 from redis import Redis
 
 from bench.audiences import Author, authors, now_ms, recorded, timelines
-from bench.contenders import FRAMEWORK_CAP, Contender, Done, Edgebake, Framework, Pipeline, Task
+from bench.contenders import FRAMEWORK_CAP, Contender, Done, Edgebake, Framework, Look, Pipeline, Task
 from bench.report import Report, Say, machine, middle, ratio, rounded
 from bench.streamframework.client import Kind, stream_framework
 from bench.trips import send
@@ -23,7 +23,6 @@ from bench.world import valkey
 from edgebake.settings import Settings
 from edgebake.valkey import socket_path
 from edgebake.wiring import opened_record, opened_redis
-from feeds import packing
 
 OURS, PLAIN, SHIPPED, MENDED = "Edgebake", "pipeline", "Stream-Framework as shipped", "Stream-Framework mended"
 AIMED_AT = 100_000
@@ -68,7 +67,7 @@ class Turns:
 
     def add(self, done: Done, redis_s: float) -> None:
         """Note a turn."""
-        followers = len(done.entries)
+        followers = len(done.looks)
         self.rates.append(followers / done.seconds)
         self.client_us.append(done.cpu_s / followers * 1e6)
         self.redis_us.append(redis_s / followers * 1e6)
@@ -177,8 +176,8 @@ class _Turns:
                 before = self._cpu()
                 done = await self._contending[title].publish(tasks, cold=mode.cold)
                 of_size[title].add(done, self._cpu() - before)
-                entries = done.entries
-                self._check(title, random.sample(entries, min(look_at or len(entries), len(entries))))
+                looks = done.looks
+                self._check(title, random.sample(looks, min(look_at or len(looks), len(looks))))
 
     async def longest_script(self) -> dict[str, float]:
         """Return how long a script of ours keeps Redis, as Redis itself counts it."""
@@ -189,22 +188,13 @@ class _Turns:
         used = self._redis.info("cpu")
         return float(used["used_cpu_user"] + used["used_cpu_sys"])
 
-    def _check(self, title: str, entries: Sequence[tuple[str, str | int]]) -> None:
+    def _check(self, title: str, looks: Sequence[Look]) -> None:
         """Look into feeds. Raises AssertionError where one does not have the post, or has it twice."""
         pipeline = self._redis.pipeline(transaction=False)
-        for key, member in entries:
-            if title == OURS:
-                pipeline.lrange(key, 0, -1)
-            else:
-                pipeline.zscore(key, member)  # a sorted set has none twice
-        found = zip(entries, pipeline.execute(), strict=True)
-        if title == OURS:
-            missing = sum(
-                [int(one) & packing.MOST for one in pushed].count(int(num)) != 1 for (_, num), pushed in found
-            )
-        else:
-            missing = sum(score is None for _, score in found)
-        assert not missing, f"{title}: {missing} of {len(entries)} feeds do not have the post"
+        for look in looks:
+            pipeline.execute_command(*look.command)  # type: ignore[no-untyped-call]  # redis-py
+        missing = sum(not look.finds(reply) for look, reply in zip(looks, pipeline.execute(), strict=True))
+        assert not missing, f"{title}: {missing} of {len(looks)} feeds do not have the post once"
 
 
 def compose(report: Report, measured: Measured) -> None:

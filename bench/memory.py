@@ -28,7 +28,7 @@ from feeds.ids import SHARDS
 USERS = 1_000_000
 QUICK_SHARDS = 3
 FULL_SET = 127
-"""Posts that a fresh set holds at the most."""
+"""Fresh posts of a user at the most."""
 AIM_GIB = 4.0
 LEDGER = "ledger: every feed at an edge"
 
@@ -61,7 +61,7 @@ def run(*, full: bool, say: Say) -> Report:
         resident = _resident(redis)
         full_sets = _full_sets(redis, contents)
     compose(report, taken, crowd)
-    report.figures["GiB more, were every fresh set full"] = rounded(_gib(full_sets / crowd.share))
+    report.figures["GiB more, had all as many fresh posts as they may"] = rounded(_gib(full_sets / crowd.share))
     report.figures["resident to used"] = resident
     return report
 
@@ -112,7 +112,7 @@ def _memory(redis: Redis) -> dict[str, Any]:
 
 
 def _full_sets(redis: Redis, contents: Contents) -> int:
-    """Return the bytes that fresh sets would take more, were each as full as it may be: from a sample."""
+    """Return the bytes more that as many fresh posts as may be would take, from a sample."""
     sample = [user for _, user in contents.users[:TRIP]]
     sets = [keys.fresh(user) for user in sample]
     before = size_of(redis, sets)

@@ -9,7 +9,7 @@ import pytest
 
 from bench import fanout, memory
 from bench.audiences import Author, authors
-from bench.contenders import Done
+from bench.contenders import Done, Look
 from bench.contents import CARRIED, Contents, answer
 from bench.crowd import Crowd, degrees, name
 from bench.fanout import AIMED_AT, AT_HAND, COLD, MENDED, OURS, PLAIN, SHIPPED, Turns
@@ -18,7 +18,7 @@ from bench.report import Report
 from bench.social import KEPT, PAGE, Network, Story
 from bench.streamframework import environment, shims
 from feeds.ids import SHARDS, shard_of
-from feeds.packing import read_timeline
+from feeds.packing import pack_fresh, read_timeline
 
 
 def test_a_power_law_keeps_its_mean_and_its_bound() -> None:
@@ -125,11 +125,19 @@ def test_memory_is_said_for_the_whole_crowd() -> None:
     assert report.aims["GiB for a million active users"].met is False  # less than four, not four
 
 
+def test_a_post_is_found_where_it_is_once() -> None:
+    look = Look(("LRANGE", "key", 0, -1), 7)
+    assert look.finds([b"%d" % pack_fresh(6, 1), b"%d" % pack_fresh(7, 2)])
+    assert not look.finds([b"%d" % pack_fresh(7, 1), b"%d" % pack_fresh(7, 2)])
+    assert not look.finds([])
+    assert not Look(("ZSCORE", "key", 7)).finds(None)
+
+
 def turns(*rates: float) -> Turns:
     """Return turns at these rates."""
     made = Turns()
     for rate in rates:
-        made.add(Done(100 / rate, 0.1, [("key", 1)] * 100), 0.2)
+        made.add(Done(100 / rate, 0.1, [Look(("ZSCORE", "key", 1))] * 100), 0.2)
     return made
 
 
