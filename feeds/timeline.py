@@ -78,10 +78,9 @@ class Timelines:
     async def create(self, user: str) -> None:
         """Create a user's timeline, dropped, where there is none. They are active and in every follower list before."""
         base = keys.base(user)
-        await scripts.execute(self._redis, [scripts.call(scripts.CREATE, (base,), user, CLOSED)])
-        (log,) = await scripts.execute(self._redis, [("INCR", keys.LOG)])
-        opened = scripts.call(scripts.CREATE, (base,), user, CLOSED, log)
-        await scripts.execute(self._redis, [opened])
+        created = scripts.call(scripts.CREATE, (base,), user, CLOSED)
+        _, log = await scripts.execute(self._redis, [created, ("INCR", keys.LOG)])
+        await scripts.execute(self._redis, [scripts.call(scripts.CREATE, (base,), user, CLOSED, log)])
 
     async def rebuild(
         self, sources: Sources, order: Order, taste: Taste, epoch: Epoch, pulled: Collection[int]
