@@ -173,7 +173,7 @@ class Bakery:
         if selected is None:
             return self._missing(target, visit.first, visit.site, 404)
         artifact = self._compose(visit, selected, pulled, most)
-        if target.kind == "feed" and viewer.order == "ranked" and target.after is None and self._limits.weights.shown:
+        if viewer.order == "ranked" and visit.first.base and not target.after and self._limits.weights.shown:
             artifact.shown = [row.num for row in selected.rows]
         return artifact
 
