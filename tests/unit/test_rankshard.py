@@ -130,9 +130,9 @@ def ranked(world: Sequence[Entry], shard: Sequence[Reader], asked: Options) -> l
 
 
 def told(packed: bytes) -> Timeline:
-    """Return a timeline with its posts sorted."""
+    """Return a timeline; in a ranked one, whose posts stand in no order, with these sorted."""
     timeline = read_timeline(packed)
-    return timeline._replace(nums=sorted(timeline.nums))
+    return timeline._replace(nums=sorted(timeline.nums) if timeline.order == "ranked" else list(timeline.nums))
 
 
 @given(world=posts, shard=st.lists(readers, max_size=6), asked=options)
