@@ -176,7 +176,8 @@ class Recompute:
         # A day less than the purge leaves, so that it takes nothing away from below.
         since_ms = now_ms() - (self._limits.post_days - 1) * DAY_MS
         nums = await self._truth.catalogue.fill(since_ms)
-        entries = await read_catalogue(self._redis, nums[-1] if nums else 0)
+        found_in_redis = await read_catalogue(self._redis, nums[-1] if nums else 0)
+        entries = {num: found_in_redis[num] for num in nums if num in found_in_redis}
         if missing := [num for num in nums if num not in entries]:
             found = await self._truth.catalogue.get(missing)
             entries |= {num: packing.pack_entry(entry, 0) for num, entry in found.items()}

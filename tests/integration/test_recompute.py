@@ -350,3 +350,32 @@ async def newest_of(house: House, user: str) -> list[int]:
     found = await house.truth.catalogue.get(list(await members(house, user)))
     newest = sorted(found.values(), key=lambda entry: entry.key, reverse=True)[:3]
     return sorted(entry.num for entry in newest)
+
+
+async def test_posts_whose_entries_were_dropped_are_ranked_all_the_same(house: House, valkey: str) -> None:
+    await with_readers(house)
+    await publish(house, "p1", "p2")
+    await house.copies.drop_all()
+    await house.truth.catalogue.drop(await nums(house, "p1"))
+    await run(house, recompute_of(house, valkey))
+    assert (await bases(house))["ada"].nums == await nums(house, "p1", "p2")
+
+
+async def test_timelines_say_that_posts_are_missing_which_redis_keeps_no_more(house: House, valkey: str) -> None:
+    await with_readers(house)
+    await publish(house, "p1")
+    await publish(house, "old", ms=-3 * 86_400_000)
+    await run(house, recompute_of(house, valkey, post_days=2))
+    kept = (await bases(house))["ada"]
+    assert kept.nums == []  # the test's clock stands still: by now both are old
+    assert kept.mark > 0
+
+
+async def test_a_pulled_source_is_left_out_once_it_is_pulled_alone(house: House, valkey: str) -> None:
+    await with_readers(house)
+    await publish(house, "p1")
+    await publish(house, "q1", author="xia")
+    number = (await house.record.sources("wim")).num
+    house.by_hand(f"INSERT INTO pulled (source, state, since_ms, version) VALUES ({number}, 'pull', 0, 1)")  # noqa: S608
+    await run(house, recompute_of(house, valkey))
+    assert (await bases(house))["ada"].nums == await nums(house, "q1")

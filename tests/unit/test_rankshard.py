@@ -180,3 +180,9 @@ def random_reader(chance: Random) -> Reader:
 
 def test_nobody_and_nothing_are_ranked_too() -> None:
     assert ranked([], [], Options(snapshot=1)) == []
+
+
+def test_standings_refuse_more_posts_over_more_time_than_a_key_has_room_for() -> None:
+    world = [Entry(num, f"p{num}", 1, when, 0, 0, 0, (), True, 1) for num, when in ((1, 0), (2, 2**61))]
+    with pytest.raises(ValueError, match="EDGEBAKE_POST_DAYS"):
+        ranked(world, [], Options(snapshot=1))
