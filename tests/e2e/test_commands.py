@@ -67,6 +67,17 @@ def test_following_a_tag_brings_its_posts(demo: Running) -> None:
     assert "Under a tag" in demo.read("/feed/tagger").text
 
 
+def test_purge_leaves_what_is_in_use_and_says_how_much_went(demo: Running) -> None:
+    reader = demo.found["users"][0]
+    before = demo.read(f"/feed/{reader}").text
+    purged = on(demo, "purge")
+    assert purged.returncode == 0, purged.stderr
+    assert purged.stdout == (
+        "removed 0 timelines of users who were not active, 0 old posts, 0 leftovers of users without a timeline\n"
+    )
+    assert demo.read(f"/feed/{reader}").text == before
+
+
 def test_invalidate_drops_one_user_and_no_other(demo: Running) -> None:
     one, other = "hermit", "recluse"
     for user in (one, other):
