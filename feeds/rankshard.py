@@ -265,7 +265,7 @@ class _Shard:
         keys = self._posts.key.take(made.places)
         classes = self._opinions.classes(rows, made)
         if classes is not None:
-            keys += self._opinions.parts_ms[:, 0].take(classes) << self._posts.bits
+            keys += self._opinions.parts[:, 0].take(classes)
         self._lower_shown(rows, made, classes, keys)
         best, left_out = keys, np.full(len(rows), self._none)
         if (over := keys.shape[1] - self._options.cap) > 0:
@@ -290,8 +290,7 @@ class _Shard:
         inside = column < keys.shape[1]
         row, column, times = row[inside], column[inside], times[hit][inside]
         kind = 0 if classes is None else classes[row, column]
-        lowered = self._opinions.parts_ms[kind, times] - self._opinions.parts_ms[kind, 0]
-        keys[row, column] += lowered << self._posts.bits
+        keys[row, column] += self._opinions.parts[kind, times] - self._opinions.parts[kind, 0]
 
     def _keep(self, rows: Array, done: Array, sizes: Array, nums: Array, left_out: Array) -> None:
         """Keep the timelines of readers who are done: the mark is the time of the newest post that was left out."""
@@ -320,8 +319,8 @@ class _Candidates(NamedTuple):
 class _Opinions:
     """What readers think of authors: a table of a batch's readers and all authors, used again for the next batch.
 
-    A cell is 0, or which of the different numbers of reactions the reader has, or LEFT_OUT for one they do not see.
-    ``parts_ms`` is the own part by class (twice the cell, and 1 for a followed tag) and by times shown.
+    A cell is 0, or twice the place of the reader's number of reactions among the different ones, or LEFT_OUT.
+    ``parts`` is the own part, as it is added to a key: by class (the cell, and 1 for a followed tag), by times shown.
     """
 
     def __init__(self, posts: Standings, readers: _Readers, weights: Weights) -> None:
@@ -331,7 +330,7 @@ class _Opinions:
         count = len(readers.ranked)
         liker, author, times = readers.liked
         different, cell = np.unique(np.append(times, np.uint32(0)), return_inverse=True)
-        self._liked = by_reader(liker, posts.indices(author), cell[:-1], count, posts.nobody)
+        self._liked = by_reader(liker, posts.indices(author), 2 * cell[:-1], count, posts.nobody)
         hider, hidden = readers.hidden
         self._hidden = by_reader(hider, posts.indices(hidden), np.full(len(hider), _LEFT_OUT), count, posts.nobody)
         parts = [
@@ -339,7 +338,7 @@ class _Opinions:
             for reactions in different.tolist()
             for tagged in (False, True)
         ]
-        self.parts_ms = np.array(parts, np.int64)
+        self.parts = np.array(parts, np.int64) << posts.bits
 
     def hidden(self, rows: Array, places: Array) -> Array:
         """Return which of these places are by an author whom the reader does not see."""
@@ -350,8 +349,8 @@ class _Opinions:
         """Return the class of each candidate; None where all are of class 0."""
         cells = self._cells(self._liked.of(rows), made.places)
         if made.tagged is None:
-            return None if cells is None else cells.astype(np.int32) * 2
-        return made.tagged + (0 if cells is None else cells.astype(np.int32) * 2)
+            return cells
+        return made.tagged.astype(np.uint16) + (0 if cells is None else cells)
 
     def _cells(self, opinions: tuple[Array, Array, Array], places: Array) -> Array | None:
         which, authors, cells = opinions
