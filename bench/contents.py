@@ -11,6 +11,7 @@ from bench.crowd import FOLLOWS, MOST_FOLLOWERS, SEED, Crowd, degrees, name
 from bench.trips import Command
 from cdn.fence import Leaving
 from feeds import copies, keys, packing
+from feeds.followers import KEEP_S
 from feeds.ids import SHARDS, shard_of
 from feeds.model import TAG, Entry, Post, PostState, Settings, Sources, Taste, User, UserState
 
@@ -117,10 +118,10 @@ class Contents:
             yield ("ZADD", keys.active(shard_of(user)), NOW_MS - num * 1000, user)
 
     def followers(self) -> Iterator[Command]:
-        """Yield the lists of followers: one a source."""
+        """Yield the lists of followers: one a source, as if all had written in this day."""
         for source in self._crowd.numbers(self._crowd.users):
             drawn = self._draw.integers(1, self._crowd.users, self._followers[source - 1]).tolist()
-            yield ("SET", keys.followers(source), _listed(map(name, drawn)))
+            yield ("SET", keys.followers(source), _listed(map(name, drawn)), "EX", KEEP_S)
 
     def catalogue(self) -> Iterator[Command]:
         """Yield the catalogue's chunks."""
@@ -163,11 +164,11 @@ def answer(user: str, draw: random.Random) -> Leaving:
 
 
 def _listed(users: Iterable[str]) -> bytes:
-    """Return a list of followers as fan-out keeps it."""
-    sections: list[list[str]] = [[] for _ in range(SHARDS)]
+    """Return a list of followers as ``feeds.followers`` keeps it."""
+    by_shard: dict[int, list[str]] = {}
     for user in users:
-        sections[shard_of(user)].append(user)
-    return b"\n".join(["\n".join(section).encode() for section in sections])
+        by_shard.setdefault(shard_of(user), []).append(user)
+    return b"R%s\n%s\n" % (GENERATION, b"\n\n".join("\n".join(section).encode() for section in by_shard.values()))
 
 
 def _entry(num: int) -> Entry:
