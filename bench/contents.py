@@ -12,7 +12,7 @@ from bench.trips import Command
 from cdn.fence import Leaving
 from feeds import copies, keys, packing
 from feeds.followers import KEEP_S
-from feeds.ids import SHARDS, shard_of
+from feeds.ids import shard_of
 from feeds.model import TAG, Entry, Post, PostState, Settings, Sources, Taste, User, UserState
 
 POSTS = 150_000
