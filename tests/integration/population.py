@@ -9,10 +9,11 @@ import gzip
 import random
 import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 from edgebake.beginning import DEMO, DEMO_FILES
 from feeds.command import Block, Command, CreatePost, Follow, FollowTag, PutSettings, PutUser, React, Reaction
 from feeds.record import Record
-from tests.reference import Liking, Reader, Source, World, Written, means_of
+from tests.reference import Formula, Liking, Reader, Source, World, Written
 
 TAGS = [f"tag {number:02}" for number in range(60)]
 """Invented. The first are on many posts, the last on few."""
@@ -37,16 +38,11 @@ class Story:
     post: str
     author: str
     title: str
-    published: str
+    published_ms: int
     likes: int
     comments: int
     views: int
     tags: tuple[str, ...]
-
-    @property
-    def published_ms(self) -> int:
-        """When it was published."""
-        return round(datetime.fromisoformat(self.published).timestamp() * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +59,12 @@ class Habits:
 
 @dataclass
 class Population:
-    """All rows, and the habits of the users who are looked at."""
+    """All rows, and the habits of the users who are looked at. Stories are moved in time: the newest is an hour old."""
 
     users: Sequence[str]
     follows: Sequence[tuple[str, str]]
     stories: Sequence[Story]
+    now_ms: int
     tag_follows: Sequence[tuple[str, str]] = ()
     habits: dict[str, Habits] = field(default_factory=dict)
 
@@ -79,7 +76,7 @@ class Population:
         over = {Source("author", author) for author, count in authors.items() if count > line}
         return over | {Source("tag", tag) for tag, count in tags.items() if count > line}
 
-    def world(self, line: int) -> World:
+    def world(self, line: int, formula: Formula, cap: int) -> World:
         """Return the reference of the users who are looked at."""
         posts = {
             story.post: Written(
@@ -93,8 +90,9 @@ class Population:
             )
             for story in self.stories
         }
-        world = World({user: self._reader(user) for user in self.habits}, posts, pulled=self.pulled(line))
-        world.means = means_of(posts)
+        writers = {story.post: story.author for story in self.stories}
+        readers = {user: self._reader(user, writers) for user in self.habits}
+        world = World(readers, posts, pulled=self.pulled(line), formula=formula, cap=cap)
         for user, author in self.follows:
             if user in world.readers:
                 world.readers[user].authors.add(author)
@@ -104,11 +102,13 @@ class Population:
         for user, habits in self.habits.items():
             for other in habits.blocked:
                 world.block(user, other)
+            for at, post in enumerate(habits.reactions):
+                world.posts[post].likes += at % 2 == 0
+                world.posts[post].comments += at % 2
         return world
 
-    def _reader(self, user: str) -> Reader:
+    def _reader(self, user: str, writers: Mapping[str, str]) -> Reader:
         habits = self.habits[user]
-        writers = {story.post: story.author for story in self.stories}
         liked = Counter(writers[post] for post in habits.reactions)
         return Reader(
             muted_authors=set(habits.muted_authors),
@@ -151,9 +151,11 @@ class Population:
         )
 
 
-def demo() -> Population:
-    """Return the demo's slice."""
-    return _population(*(DEMO / name for _, name in DEMO_FILES))
+def demo(stories: int) -> Population:
+    """Return the demo's slice, with so many of its newest stories."""
+    found = _population(*(DEMO / name for _, name in DEMO_FILES))
+    found.stories = sorted(found.stories, key=lambda story: story.published_ms, reverse=True)[:stories]
+    return found
 
 
 def whole(data: Path, folder: Path) -> Population:
@@ -164,12 +166,14 @@ def whole(data: Path, folder: Path) -> Population:
 
 
 def _population(users: Path, follows: Path, posts: Path) -> Population:
-    dice = random.Random(7)
-    stories = [_story(row, dice) for row in _rows(posts)]
+    dice, now_ms = random.Random(7), time.time_ns() // 1_000_000
+    rows = list(_rows(posts))
+    later_ms = now_ms - 3_600_000 - max(_published_ms(row) for row in rows)
+    stories = [_story(row, later_ms, dice) for row in rows]
     names = [row["id"] for row in _rows(users)]
     pairs = [(row["user"], row["author"]) for row in _rows(follows)]
     tag_follows = [(user, tag) for user in names for tag in sorted(_some_tags(dice, dice.choice((0, 0, 1, 3))))]
-    return Population(names, pairs, stories, tag_follows)
+    return Population(names, pairs, stories, now_ms, tag_follows)
 
 
 def look_at(population: Population, count: int) -> None:
@@ -212,11 +216,20 @@ def _some_tags(dice: random.Random, count: int) -> set[str]:
     return {TAGS[min(int(dice.expovariate(0.1)), len(TAGS) - 1)] for _ in range(count)}
 
 
-def _story(row: dict[str, str], dice: random.Random) -> Story:
+def moment(published_ms: int) -> datetime:
+    """Return a time."""
+    return datetime.fromtimestamp(published_ms / 1000, UTC)
+
+
+def _published_ms(row: dict[str, str]) -> int:
+    return round(datetime.fromisoformat(row["published"]).timestamp() * 1000)
+
+
+def _story(row: dict[str, str], later_ms: int, dice: random.Random) -> Story:
     likes, comments = int(row["likes"]), int(row["comments"])
     tags = tuple(sorted(_some_tags(dice, dice.choice((0, 1, 2, 3)))))
     views = likes * dice.randrange(5, 60)
-    return Story(row["id"], row["author"], row["title"], row["published"], likes, comments, views, tags)
+    return Story(row["id"], row["author"], row["title"], _published_ms(row) + later_ms, likes, comments, views, tags)
 
 
 def _created(story: Story) -> CreatePost:
@@ -224,7 +237,7 @@ def _created(story: Story) -> CreatePost:
         post=story.post,
         author=story.author,
         title=story.title,
-        published=datetime.fromisoformat(story.published),
+        published=moment(story.published_ms),
         tags=story.tags,
         likes=story.likes,
         comments=story.comments,

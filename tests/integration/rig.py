@@ -24,6 +24,7 @@ from cdn.ledger import Ledger
 from feeds import affected, keys, packing, scripts
 from feeds.activity import Activity
 from feeds.change import decode
+from feeds.command import Command
 from feeds.fanout import Fanout
 from feeds.followers import Followers
 from feeds.ids import shard_of
@@ -43,23 +44,25 @@ from tests.integration.baking import PUBLIC_URL, Baker, Spelt, Turnstile
 from tests.integration.intent import Deed, Intent
 from tests.integration.reading import read_pages
 from tests.integration.schedule import Act, Rankers, TurnsRecord, redis_with_turns, take_turns
-from tests.reference import Formula, Liking, Source
+from tests.reference import Formula, Liking, Source, World
 
 START_MS = 1_600_000_000_000
 FORMULA = Formula(tau=10, in_a_row=2)
 DAY_MS = 86_400_000
-HOURLY = 1_000_000
-"""Activations an hour: as many as there are."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How large a rig's timelines are, from how many followers on a source is pulled, and how feeds are ranked."""
+    """How large a rig's timelines are, from how many followers on a source is pulled, and how feeds are ranked.
+
+    ``hourly``: how many users bakes make active in an hour.
+    """
 
     cap: int = 12
     fresh: int = 4
     pull_followers: int = 4
     formula: Formula = FORMULA
+    hourly: int = 1_000_000
 
     @property
     def weights(self) -> Weights:
@@ -84,15 +87,15 @@ class Rig:
         self.keeping, self.baker, self.hosting = bakers
         self.timelines = Timelines(redis, record, cap=scale.cap, most_fresh=scale.fresh, weights=scale.weights)
         self.activity = Activity(
-            redis, record, Followers(redis, record), self.timelines, days=30, per_hour=HOURLY, linger_ms=DAY_MS
+            redis, record, Followers(redis, record), self.timelines, days=30, per_hour=scale.hourly, linger_ms=DAY_MS
         )
         self.fanout = Fanout(redis, record, self.timelines, self.activity, linger_ms=0)
         self.recorder = Recorder(redis, Ledger(redis, ["main"]), Board(redis, record), "rig", wake=lambda: None)
         self.jobs = Jobs(redis)
         self.rankers = Rankers()
-        recompute = Recompute(redis, url, record, RankLimits(cap=scale.cap, order="ranked", weights=scale.weights))
-        recompute.open_pool = self.rankers.open
-        self.runner = Runner(redis, recompute)
+        self.ranking = Recompute(redis, url, record, RankLimits(cap=scale.cap, order="ranked", weights=scale.weights))
+        self.ranking.open_pool = self.rankers.open
+        self.runner = Runner(redis, self.ranking)
         self._affected = Group(redis, keys.AFFECTED, "invalidator", "rig")
         self.intent = Intent(scale.formula, cap=scale.cap, latest=127, default="ranked")
         self.bag: list[OutboxRow] = []
@@ -112,7 +115,7 @@ class Rig:
             record = await TurnsRecord.open(f"sqlite:///{file}", migrate=False, pull_followers=line, rescore=0.0)
             stack.push_async_callback(record.close)
             limits = Limits(max_pages=10_000, order="ranked", weights=scale.weights)
-            hourly = Audience(per_hour=HOURLY, linger_ms=DAY_MS)
+            hourly = Audience(per_hour=scale.hourly, linger_ms=DAY_MS)
             nobody = Audience(per_hour=0, linger_ms=DAY_MS)
             bakers = []
             for memory, audience in ((64_000_000, hourly), (1, hourly), (1, nobody)):
@@ -236,6 +239,29 @@ class Rig:
         await self.rankers.ended()
         await self.note()
 
+    async def begin_long_ago(self) -> None:
+        """Take what was done so far for done long ago: nothing is delivered, and sources over the line are pulled."""
+        await self.collect()
+        self.bag.clear()
+        await self.cross()
+        await self.deliver_all(random.Random(0))
+
+    async def carry(self, commands: Sequence[Command]) -> None:
+        """Apply commands, of which the reference knows, and deliver them."""
+        for at in range(0, len(commands), 100):
+            await self.record.apply(commands[at : at + 100])
+        await self.deliver_all(random.Random(0))
+
+    async def pulled(self) -> set[Source]:
+        """Return the sources that are pulled, or about to be or not."""
+        found = (await self.record.pulled()).sources.values()
+        return {Source("tag" if source.is_tag else "author", source.name) for source in found}
+
+    async def freeze(self, world: World) -> None:
+        """Tell a reference the averages that the last recalculation froze."""
+        epoch = await self.record.epoch()
+        world.means = (epoch.likes, epoch.comments, epoch.views)
+
     async def arrive(self, dice: random.Random) -> None:
         """Deliver all, compare, rank all anew, and compare again."""
         await self.deliver_all(dice)
@@ -278,12 +304,8 @@ class Rig:
     async def _look(self) -> None:
         """Tell the reference what the last recalculation froze, and which sources are pulled."""
         world, record = self.intent.world, self.record
-        epoch = await record.epoch()
-        world.means = (epoch.likes, epoch.comments, epoch.views)
-        world.pulled = {
-            Source("tag" if source.is_tag else "author", source.name)
-            for source in (await record.pulled()).sources.values()
-        }
+        await self.freeze(world)
+        world.pulled = await self.pulled()
         users = await record.users(sorted(self.intent.readers))
         names = {user.num: name for name, user in users.items()}
         nums = {post.num: post.id for post in (await record.posts(sorted(world.posts))).values()}

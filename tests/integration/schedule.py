@@ -108,6 +108,7 @@ def _turn(actor: Actor, dice: random.Random) -> None:
     turn = actor.waiting.pop(0)
     if actor.may_die and actor.task is not None and dice.random() < 0.05:
         actor.task.cancel()
+        actor.waiting.append(turn)  # of a task that others wait for too, perhaps: it goes on
     else:
         _give(turn)
 

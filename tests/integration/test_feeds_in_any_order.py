@@ -269,7 +269,7 @@ HERE = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
 def test_feeds_end_as_the_reference_has_them(valkey: str, sqlite_ready: Path, tmp_path: Path) -> None:
-    found = settings(max_examples=20, stateful_step_count=25, **HERE)  # type: ignore[arg-type]  # as it names them
+    found = settings(max_examples=5, stateful_step_count=20, **HERE)  # type: ignore[arg-type]  # as it names them
     run_state_machine_as_test(machine(valkey, sqlite_ready, tmp_path), settings=found)
 
 
