@@ -93,6 +93,7 @@ class Piece:
         self.buckets = [_Bucket(keys.base_of(shard.shard, number), number) for number in numbers]
         self.newer = 0
         self.missing: list[str] = []
+        self._fresh = 0
 
     def read(self) -> None:
         """Read which users have a timeline that is not newer, how they read, their sources and tastes."""
@@ -115,12 +116,14 @@ class Piece:
     def _read_users(self) -> None:
         shard = self._shard.shard
         # Keys of a known shard, for users whose ids are bytes as yet.
-        sources_of, user_of = b"{%02x}:sources:" % shard, b"{%02x}:user:" % shard
-        names = [sources_of + user for bucket in self.buckets for user in bucket.users]
+        sources_of, user_of, fresh_of = (b"{%02x}:%b:" % (shard, kind) for kind in (b"sources", b"user", b"fresh"))
+        users = [user for bucket in self.buckets for user in bucket.users]
+        names = [sources_of + user for user in users]
         dropped = [user_of + user for bucket in self.buckets for user in bucket.dropped]
-        generation, sources, settings, *tastes = self._wire.send(
+        generation, self._fresh, sources, settings, *tastes = self._wire.send(
             [
                 ("GET", keys.generation(shard)),
+                ("EXISTS", *(fresh_of + user for user in users)),
                 ("MGET", *names),
                 # Who reads by rank is in the timeline's kind; where it was dropped, in the settings.
                 ("MGET", *(dropped or names[:1])),
@@ -142,8 +145,13 @@ class Piece:
         for bucket in self.buckets:
             written.append((bucket.base, list(chain.from_iterable(zip(bucket.users, timelines, strict=False)))))
         users = [user for bucket in self.buckets for user in bucket.users]
-        forget = scripts.call(scripts.FORGET_FRESH, (self.buckets[0].base,), self._shard.snapshot, *users)
-        if self._wire.transact([*(("HSET", base, *words) for base, words in written), forget]) is not None:
+        commands: list[scripts.Command] = [("HSET", base, *words) for base, words in written]
+        if (
+            self._fresh
+        ):  # who has none yet may be pushed to from now on: posts of higher numbers, or some that stand twice
+            forget = scripts.call(scripts.FORGET_FRESH, (self.buckets[0].base,), self._shard.snapshot, *users)
+            commands.append(forget)
+        if self._wire.transact(commands) is not None:
             return len(users)
         installs = [scripts.call(scripts.INSTALL, (base,), self._shard.snapshot, *words) for base, words in written]
         return sum(self._wire.send(installs))
