@@ -107,12 +107,17 @@ class Activity:
             await asyncio.wait([self._noting])
 
     async def purge(self) -> int:
-        """Retire who was not active for too long: guests for as long as an answer may be somewhere. Return how many."""
+        """Retire who was not active for too long: guests for as long as an answer may be somewhere. Return how many.
+
+        Follower lists leave out who was not active since the cutoff, so it is raised last: whoever is still to be
+        retired has a timeline, and is neither in such a list nor a guest (a purge may be killed in the middle).
+        """
         now = now_ms()
         cutoff = now - self._days * DAY_MS
-        forget = ("ZREMRANGEBYSCORE", keys.GUESTS, "-inf", now - self._linger_ms)
-        await scripts.execute(self._redis, [scripts.call(scripts.RAISE, (keys.CUTOFF,), cutoff), forget])
-        return sum([await self._retire(shard, cutoff) for shard in keys.ALL_SHARDS])
+        await scripts.execute(self._redis, [("ZREMRANGEBYSCORE", keys.GUESTS, "-inf", now - self._linger_ms)])
+        retired = sum([await self._retire(shard, cutoff) for shard in keys.ALL_SHARDS])
+        await scripts.execute(self._redis, [scripts.call(scripts.RAISE, (keys.CUTOFF,), cutoff)])
+        return retired
 
     async def erase(self, user: str) -> None:
         """Take away all that is kept of a user who is gone."""
