@@ -196,6 +196,7 @@ class Rig:
     async def leave(self, users: Collection[str]) -> None:
         """Let users have been away for so long that the next purge takes their timelines."""
         long_ago = now_ms() - 60 * DAY_MS
+        await self.redis.delete(keys.CUTOFF)  # else time would run backwards: no purge has been this far yet
         for user in users:
             await self.redis.zadd(keys.active(shard_of(user)), {user: long_ago}, xx=True)
         await asyncio.to_thread(self._note_activity, users, long_ago)
