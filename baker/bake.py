@@ -119,13 +119,15 @@ class Bakery:
             return self._missing(target, first, site, 404 if user is None else 410)
         if user.settings.feed_visibility == "private":
             return self._missing(target, first, site, 404)
-        sources = await self._resources.sources(user.id, first)
+        active = await self._proposals.admit(user.id, first)
+        sources = await self._resources.sources(user.id, first, keep=active)
         epoch = await self._resources.epoch(first)
         self._table.begin(epoch)
         chosen = user.settings.order
         wanted: Order = self._limits.order if chosen == "default" else chosen
         viewer = order.viewer(sources, read_taste(first.taste), wanted, own=self._limits.own_posts)
-        proposed = await self._proposals.of(first, Wish(sources, wanted, viewer.taste, epoch, pulled.keys()))
+        wish = Wish(sources, wanted, viewer.taste, epoch, pulled.keys())
+        proposed = await self._proposals.of(first, wish, active=active)
         merged = drawn(pulled, viewer)
         if merged:
             proposed = proposed.with_lists(await self._lists.get(merged))

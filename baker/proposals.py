@@ -35,7 +35,11 @@ class Proposals:
         self._timelines = timelines
         self._activity = activity
 
-    async def of(self, first: First, wish: Wish) -> Proposed:
+    async def admit(self, user: str, first: First) -> bool:
+        """Tell whether a user has a timeline; make them active where they may be. Before their sources are read."""
+        return first.base is not None or await self._activity.admit(user)
+
+    async def of(self, first: First, wish: Wish, *, active: bool) -> Proposed:
         """Return what is proposed for a user's feed, but for the posts of pulled sources."""
         user = wish.sources.user
         base = None if first.base is None else packing.read_timeline(first.base)
@@ -47,7 +51,6 @@ class Proposals:
             nums = dict.fromkeys((*fresh, *base.nums))  # one that moved is in both
             return Proposed(list(nums), base.mark, len(fresh))
         READ_THROUGH.labels("timeline").inc()
-        active = base is not None or await self._activity.admit(user)
         made = await (self._timelines.rebuild(*wish) if active else self._timelines.propose(*wish))
         return Proposed(made.nums, made.mark)
 

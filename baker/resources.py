@@ -62,12 +62,12 @@ class Resources:
         READ_THROUGH.labels("user").inc()
         return (await self._truth.users([user], keep=keep)).get(user)
 
-    async def sources(self, user: str, first: First) -> Sources:
-        """Return what a user's feed draws from; the copy is written for those who have a timeline."""
+    async def sources(self, user: str, first: First, *, keep: bool) -> Sources:
+        """Return what a user's feed draws from; where there is no copy, it is written if ``keep``."""
         if first.sources is not None and copies.counts(first.sources, first.generation):
             return packing.read_sources(user, copies.body_of(first.sources))
         READ_THROUGH.labels("sources").inc()
-        return await self._truth.sources(user, keep=first.base is not None)
+        return await self._truth.sources(user, keep=keep)
 
     def pulled(self, first: First) -> Mapping[int, str] | None:
         """Return the tags of the pulled sources by number, or None where there is no copy.

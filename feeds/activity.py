@@ -67,10 +67,7 @@ class Activity:
             known = await self._record.user(user)
             if known is None or known.state is UserState.DELETED:
                 return False
-        now = now_ms()
-        if now // HOUR_MS > int(float(before or 0)) // HOUR_MS:
-            await self._record.activate([user], now)
-        await self._touch([user])
+        await self._begin(user, before)
         return True
 
     async def admit(self, user: str) -> bool:
@@ -82,9 +79,10 @@ class Activity:
         exists, before = await scripts.execute(self._redis, [base, active])
         if exists:
             if self._per_hour and now_ms() - float(before or 0) > HOUR_MS:
-                await self.seen(user)
+                await self._begin(user, before)
             return True
-        if await self._has_room() and await self.seen(user):
+        if await self._has_room():
+            await self._begin(user, before)
             return True
         await self._guests([user])
         return False
@@ -135,6 +133,13 @@ class Activity:
                 await self._touch(users)
             except (RedisError, TimeoutError, RecordUnavailable) as error:  # said, and noted with the next hour
                 log.warning("The activity of %d users was not noted: %s", len(users), error)
+
+    async def _begin(self, user: str, before_ms: bytes | None) -> None:
+        """Note that a user who is there is active: in the record once an hour, and then in Redis."""
+        now = now_ms()
+        if now // HOUR_MS > int(float(before_ms or 0)) // HOUR_MS:
+            await self._record.activate([user], now)
+        await self._touch([user])
 
     async def _touch(self, users: Sequence[str]) -> None:
         """Note in Redis that users are active of whom the record knows; let those have a timeline who have none.

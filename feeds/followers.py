@@ -10,13 +10,13 @@ system of record after it exists.
 import asyncio
 import random
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from weakref import WeakValueDictionary
 
 from redis.asyncio import Redis
 
 from feeds import keys, scripts
-from feeds.ids import shard_of
+from feeds.ids import SHARDS, shard_of
 from feeds.record import Record
 
 PAGE = 5000
@@ -64,11 +64,7 @@ class Followers:
 
     async def enter(self, draws: Mapping[str, Iterable[int]]) -> None:
         """Note in the lists that exist that users draw from these sources: user → sources."""
-        enters = [
-            scripts.call(scripts.LIST_ENTER, (keys.followers(source), keys.joined(source)), user, SMALL_BYTES)
-            for user, sources in draws.items()
-            for source in sources
-        ]
+        enters = [enter for user, sources in draws.items() for enter in _enters(user, sources)]
         for start in range(0, len(enters), ENTERED):
             await scripts.execute(self._redis, enters[start : start + ENTERED])
 
@@ -110,6 +106,15 @@ class Followers:
             if len(page) < PAGE:
                 break
         return by_shard
+
+
+def _enters(user: str, sources: Iterable[int]) -> Iterator[scripts.Command]:
+    """Yield the commands that enter a user, one for the sources of each shard."""
+    by_shard: dict[int, list[str]] = {}
+    for source in sources:
+        by_shard.setdefault(source % SHARDS, []).extend((keys.followers(source), keys.joined(source)))
+    for pairs in by_shard.values():
+        yield scripts.call(scripts.LIST_ENTER, pairs, user, SMALL_BYTES)
 
 
 def _lines(by_shard: Mapping[int, Iterable[str]]) -> list[bytes]:

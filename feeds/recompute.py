@@ -15,6 +15,7 @@ from typing import Literal
 from redis.asyncio import Redis
 
 from feeds import keys, metrics, packing, scripts, standings
+from feeds.activity import drawn
 from feeds.followers import Followers
 from feeds.ids import shard_of
 from feeds.jobs import Held, Jobs
@@ -126,11 +127,19 @@ class Recompute:
             else:
                 users = await self._record.active_users(since_ms=since_ms, after=after, limit=PAGE)
                 wanted = await self._absent(users)
+                await self._enter(wanted)
             if not users:
                 return
             for start in range(0, len(wanted), CREATED):
                 await self._create(wanted[start : start + CREATED], now)
             after = users[-1]
+
+    async def _enter(self, users: Sequence[str]) -> None:
+        """Let users enter the follower lists that exist, before they have a timeline (``activity``)."""
+        followers = Followers(self._redis, self._record)
+        for start in range(0, len(users), CREATED):
+            found = await self._record.sources_of(users[start : start + CREATED])
+            await followers.enter({user: drawn(sources) for user, sources in found.items()})
 
     async def _absent(self, users: Sequence[str]) -> list[str]:
         """Return those users of whom Redis does not know that they are active."""

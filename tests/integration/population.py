@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgebake.beginning import DEMO, DEMO_FILES
 from feeds.command import Block, Command, CreatePost, Follow, FollowTag, PutSettings, PutUser, React, Reaction
@@ -28,7 +28,7 @@ TAGS = [f"tag {number:02}" for number in range(60)]
 
 MAKE = Path(__file__).parents[2] / "scripts" / "make_demo_data.py"
 CHUNK = 5000
-KINDS = ("like", "comment", "view")
+KINDS: tuple[Literal["like", "comment", "view"], ...] = ("like", "comment", "view")
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ async def name_of(record: Record, intent: Intent, number: int) -> Source:
     if number < TAG:
         users = await record.users(USERS)
         return Source("author", next(name for name, user in users.items() if user.num == number))
-    tags = {}
+    tags: dict[int, str] = {}
     for post in (await record.posts(list(intent.world.posts))).values():
         tags |= dict(zip(post.tag_nums, post.tags, strict=True))
     return Source("tag", tags.get(number, ""))
