@@ -6,9 +6,10 @@ timelines are trimmed and marks matter. Once all is delivered, every feed is com
 """
 
 import asyncio
+import gc
 import random
 import shutil
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -38,6 +39,16 @@ from feeds.command import (
 from tests.integration.intent import Deed
 from tests.integration.rig import Rig, Scale
 from tests.integration.schedule import Act
+
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <function Connection.__del__:Warning")
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """Let go of the connections of those who were killed here, and not in somebody else's test."""
+    yield
+    gc.collect()
+
 
 T = TypeVar("T")
 

@@ -1,9 +1,10 @@
 """Crowds: a source with more followers than the pull line, a crawler, and recalculations amid a storm of posts."""
 
 import asyncio
+import gc
 import random
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,6 +20,16 @@ from tests.integration.intent import Deed
 from tests.integration.reading import read_pages
 from tests.integration.rig import Rig, Scale
 from tests.reference import Formula
+
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <function Connection.__del__:Warning")
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """Let go of the connections of those who were killed here, and not in somebody else's test."""
+    yield
+    gc.collect()
+
 
 CHUNK = 5000
 LOOKED_AT = 300
