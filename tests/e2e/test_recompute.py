@@ -40,7 +40,9 @@ def state(demo: Running, job: str) -> str:
 
 def test_a_recalculation_says_what_it_did(demo: Running) -> None:
     done = edgebake("--data-dir", str(demo.folder), "recompute", "--all", folder=demo.folder)
-    assert (done.returncode, done.stdout[:15]) == (0, "2000 timelines ")
+    count, what, *_ = done.stdout.split()
+    assert (done.returncode, what) == (0, "timelines")
+    assert int(count) >= 2000  # and whom other tests created
     job = done.stdout.split()[-1]
     assert state(demo, job) == "done"
 

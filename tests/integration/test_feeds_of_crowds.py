@@ -202,7 +202,7 @@ async def recalculated(rig: Rig, users: str) -> None:
     assert ended.state == "done"
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 8))])
 async def test_feeds_converge_after_recalculations_at_once_a_death_and_a_storm(
     valkey: str, sqlite_ready: Path, tmp_path: Path, seed: int
 ) -> None:

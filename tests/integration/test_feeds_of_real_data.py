@@ -89,8 +89,8 @@ async def check(rig: Rig, town: Population) -> None:
 
 
 async def test_every_feed_of_the_demo_equals_the_reference(valkey: str, sqlite_ready: Path, tmp_path: Path) -> None:
-    town = population.demo(stories=600)
-    population.look_at(town, 20)
+    town = population.demo(stories=400)
+    population.look_at(town, 12)
     shutil.copy(sqlite_ready, tmp_path / "demo.db")
     scale = Scale(cap=40, fresh=127, pull_followers=150, formula=Formula())
     async with Rig.opened(valkey, tmp_path / "demo.db", scale) as rig:
