@@ -46,8 +46,10 @@ class Headers:
 class Feeds:
     """The ASGI application of the feeds port."""
 
-    def __init__(self, door: Door, renderer: Renderer, headers: Headers) -> None:
+    def __init__(self, door: Door, renderer: Renderer, headers: Headers, close: Callable[[], Awaitable[None]]) -> None:
         self._door = door
+        self.close = close
+        """Waits for what is being written behind answers that left already."""
         self._renderer = renderer
         self._tag_header = headers.tags.lower().encode()
         robots: list[Header] = [(b"x-robots-tag", headers.robots.encode())] if headers.robots else []
@@ -65,7 +67,7 @@ class Feeds:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] != "http":
-            await _lifespan(receive, send)
+            await self._lifespan(receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
             await self._not_allowed(send)
         elif (target := parse(_raw_path(scope))) is None:
@@ -88,6 +90,16 @@ class Feeds:
             status = 304
         metrics.answers(status, answer.source).inc()
         await _send(scope, send, status, _headers(answer, encoded), encoded.body)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        """Say that start and stop are fine: what the application uses is opened by whoever made it."""
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self.close()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
 
     async def _not_allowed(self, send: Send) -> None:
         body = b"This port answers GET and HEAD.\n"
@@ -180,12 +192,3 @@ async def _send(scope: Scope, send: Send, status: int, headers: list[Header], bo
         headers = [header for header in headers if header[0] not in _OF_THE_BODY]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if status == 304 or scope["method"] == "HEAD" else body})
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    """Say that start and stop are fine: what the application uses is opened by whoever made it."""
-    while True:
-        message = await receive()
-        await send({"type": message["type"] + ".complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

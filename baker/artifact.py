@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import chain
+from math import inf
 from typing import Literal, NamedTuple
 
 from baker.freshness import Freshness
@@ -38,6 +39,10 @@ class Artifact:
     posts: int = 0
     foreign: bool = False
     """Baked with templates that are not the site's current ones: leaves late."""
+    shown: Sequence[int] = ()
+    """Numbers of the posts that a ranked feed's first page shows: the next recalculation lowers them."""
+    keep_s: float = inf
+    """Seconds for which a baker keeps it at most: discovery is made again though nothing was recorded."""
     _encoded: dict[Encoding, Encoded] = field(default_factory=dict)
 
     def encoded(self, encoding: Encoding, tag_header: bytes, extra: Sequence[Header]) -> Encoded:

@@ -42,12 +42,13 @@ class Atom:
     def head(self, page: Page, title: str) -> bytes:
         """Return what comes before the entries. All pages of a feed have one id (RFC 5005 §3)."""
         here, root, end = f"{self._base}{page.path}", f"{self._base}{page.root}", ENDINGS["atom"]
+        author = "" if page.kind == "explore" else self._author(page.user, page.user_name)
         lines = [
             '<?xml version="1.0" encoding="utf-8"?>\n',
             f'<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="{_xml(page.language)}">\n',
             f"<id>{root}{end}</id><title>{_xml(title)}</title>",
             f"<subtitle>{_xml(page.about)}</subtitle>" if page.about else "",
-            f"<updated>{rfc3339(page.updated_ms)}</updated>{self._author(page.user, page.user_name)}",
+            f"<updated>{rfc3339(page.updated_ms)}</updated>{author}",
             f'<link rel="self" type="application/atom+xml" href="{here}{end}"/>',
             f'<link rel="alternate" type="text/html" href="{here}"/>',
             "" if page.first else f'<link rel="first" type="application/atom+xml" href="{root}{end}"/>',

@@ -1,38 +1,64 @@
 """A bake: from a target to an artifact. This page is the main flow of reading.
 
-note the count → user, follows, timeline → the posts that a page shows → their fragments, joined
+note the count → user, sources, timeline → what is proposed, in order → the posts that a page shows → their fragments,
+joined
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from math import inf
+from typing import assert_never
 
 import orjson
 
+from baker import order
 from baker.artifact import Artifact
 from baker.card import Page
 from baker.fragments import Fragments
 from baker.freshness import UNKNOWN_S, Freshness
-from baker.metrics import READ_THROUGH
-from baker.paths import Target
-from baker.reads import FIRST_PAGE, WHOLE, Ask, First, Reads
+from baker.lists import Lists
+from baker.paths import EXPLORE, Target
+from baker.proposals import Proposals, Wish
+from baker.reads import Ask, First, Reads
 from baker.render import Renderer, content_type, missing_content_type
-from baker.selection import Selected, Selector, Viewer
-from baker.shelf import Shelf
+from baker.resources import Resources, drawn
+from baker.rows import Look, Rows
+from baker.selection import Place, Selected, Selector, Span
+from baker.table import Table
 from cdn import tags
 from feeds import copies, keys
-from feeds.model import OrderKey, Post, PostState, Site, User, UserState
-from feeds.timeline import Timelines
-from feeds.truth import Truth
+from feeds.discovery import Discovery
+from feeds.ids import unmap_id
+from feeds.model import OrderKey, Post, PostState, Settings, Site, User, UserState
+from feeds.packing import read_taste
+from feeds.ranking import Order, Weights
 
 PAGE = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a deployment allows: pages of a list, and whether users see their own posts in their feeds."""
+    """What a deployment decides: pages of a list, whether users see their own posts in their feeds, and ranking.
+
+    ``order`` is that of users who chose none; ``explore_ttl`` the seconds for which an edge keeps discovery.
+    """
 
     max_pages: int = 40
     own_posts: bool = True
+    order: Order = "newest"
+    weights: Weights = field(default_factory=Weights)
+    explore_ttl: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A list that is being baked: what was asked for, what the first trip brought, and whose list it is."""
+
+    target: Target
+    first: First
+    site: Site
+    user: User
 
 
 class Bakery:
@@ -41,57 +67,121 @@ class Bakery:
     def __init__(
         self,
         reads: Reads,
-        truth: Truth,
-        timelines: Timelines,
-        renderer: Renderer,
+        resources: Resources,
+        rows: Rows,
+        selector: Selector,
         *,
+        proposals: Proposals,
+        lists: Lists,
+        discovery: Discovery,
+        table: Table,
+        renderer: Renderer,
         fragments: Fragments,
-        shelf: Shelf,
         freshness: Freshness,
         limits: Limits,
     ) -> None:
         self._reads = reads
-        self._truth = truth
+        self._resources = resources
+        self._rows = rows
+        self._selector = selector
+        self._proposals = proposals
+        self._lists = lists
+        self._discovery = discovery
+        self._table = table
         self._renderer = renderer
+        self._fragments = fragments
         self._freshness = freshness
         self._limits = limits
-        self._fragments = fragments
-        self._selector = Selector(reads, truth, timelines, fragments, shelf, own_posts=limits.own_posts)
-        self._sites: dict[bytes, Site] = {}
 
     async def bake(self, target: Target) -> Artifact:
         """Bake what a target asks for. Raises RecordUnavailable, or what redis-py raises."""
-        if target.kind == "post":
-            return await self._post(target)
-        return await self._list(target)
+        match target.kind:
+            case "post":
+                return await self._post(target)
+            case "author":
+                return await self._author(target)
+            case "feed":
+                return await self._feed(target)
+            case "explore":
+                return await self._explore(target)
+            case _:
+                assert_never(target.kind)
 
-    async def _list(self, target: Target) -> Artifact:
-        which: keys.List = "feed" if target.kind == "feed" else "author"
-        entries = WHOLE if target.after else FIRST_PAGE
-        first = await self._reads.first.ask(Ask(target.subject, which, entries, target.after))
-        site = await self._site(first)
-        user = await self._user(target.subject, first)
+    async def _feed(self, target: Target) -> Artifact:
+        ask = Ask(target.subject, target.subject, True, target.after)
+        first = await self._reads.first.ask(ask)
+        if (pulled := self._resources.pulled(first)) is None:
+            pulled = await self._resources.pulled_now()
+            first = await self._reads.first.ask(ask)
+        site = await self._resources.site(first)
+        user = await self._resources.user(target.subject, first, keep=first.base is not None)
         if user is None or user.state is UserState.DELETED:
             return self._missing(target, first, site, 404 if user is None else 410)
-        if target.kind == "feed" and user.settings.feed_visibility == "private":
+        if user.settings.feed_visibility == "private":
             return self._missing(target, first, site, 404)
-        viewer = await self._viewer(which, user, first)
-        timeline = await self._selector.timeline(viewer, first, entries)
-        place, depth, most = None, 0, self._limits.max_pages * viewer.size
-        if target.after:
-            if (place := await self._place(target.after, first)) is None:
-                return self._missing(target, first, site, 404)
-            depth = await self._selector.depth(viewer, timeline, place, most)
-            if depth >= most:
-                return self._missing(target, first, site, 404)
-        selected = await self._selector.select(viewer, target.format, timeline, place)
-        older = selected.next is not None and depth + selected.passed < most
-        return self._compose(target, first, site, user, selected, older=older)
+        active = await self._proposals.admit(user.id, first)
+        sources = await self._resources.sources(user.id, first, keep=active)
+        epoch = await self._resources.epoch(first)
+        self._table.begin(epoch)
+        chosen = user.settings.order
+        wanted: Order = self._limits.order if chosen == "default" else chosen
+        viewer = order.viewer(sources, read_taste(first.taste), wanted, own=self._limits.own_posts)
+        wish = Wish(sources, wanted, viewer.taste, epoch, pulled.keys())
+        proposed = await self._proposals.of(first, wish, active=active)
+        merged = drawn(pulled, viewer)
+        if merged:
+            proposed = proposed.with_lists(await self._lists.get(merged))
+        return await self._list(_Visit(target, first, site, user), viewer, proposed, merged)
 
-    def _compose(
-        self, target: Target, first: First, site: Site, user: User, selected: Selected, *, older: bool
+    async def _author(self, target: Target) -> Artifact:
+        first = await self._reads.first.ask(Ask(target.subject, target.subject, False, target.after))
+        site = await self._resources.site(first)
+        user = await self._resources.user(target.subject, first, keep=True)
+        if user is None or user.state is UserState.DELETED:
+            return self._missing(target, first, site, 404 if user is None else 410)
+        (proposed,) = await self._lists.get({user.num: tags.author_tag(user.id)})
+        return await self._list(_Visit(target, first, site, user), order.all_of(user.id, user.num), proposed, {})
+
+    async def _explore(self, target: Target) -> Artifact:
+        """Bake what readers like most: nobody's list, ranked for nobody, and short-lived instead of invalidated."""
+        first = await self._reads.first.ask(Ask(target.subject, "", False, target.after))
+        site = await self._resources.site(first)
+        self._table.begin(await self._resources.epoch(first))
+        tag = "" if target.subject == EXPLORE else unmap_id(target.subject)
+        nums = None if tag is None else await self._discovery.read(tag)
+        if nums is None:
+            return self._briefly(self._missing(target, first, site, 404))
+        everybody = User(EXPLORE, tag or "", "", UserState.LIVE, Settings(language=site.language), 0, 0, 0)
+        visit = _Visit(target, first, site, everybody)
+        return self._briefly(await self._list(visit, order.everything(), order.Proposed(nums, -inf), {}))
+
+    def _briefly(self, artifact: Artifact) -> Artifact:
+        """Return an artifact of discovery with the life that these have, at edges and here."""
+        artifact.keep_s = self._limits.explore_ttl
+        artifact.freshness = artifact.freshness.at_most(self._limits.explore_ttl)
+        return artifact
+
+    async def _list(
+        self, visit: _Visit, viewer: order.Viewer, proposed: order.Proposed, pulled: Mapping[int, str]
     ) -> Artifact:
-        rows = selected.rows
+        target, user = visit.target, visit.user
+        size = user.settings.page_size if target.kind == "feed" else PAGE
+        most = self._limits.max_pages * size
+        place = None
+        if target.after and (place := await self._place(target.after, visit.first)) is None:
+            return self._missing(target, visit.first, visit.site, 404)
+        look = Look(target.format, user.settings.language, user.id)
+        selected = await self._selector.select(viewer, look, proposed, Span(size, place, most))
+        if selected is None:
+            return self._missing(target, visit.first, visit.site, 404)
+        artifact = self._compose(visit, selected, pulled, most)
+        if viewer.order == "ranked" and visit.first.base and not target.after and self._limits.weights.shown:
+            artifact.shown = [row.num for row in selected.rows]
+        return artifact
+
+    def _compose(self, visit: _Visit, selected: Selected, pulled: Mapping[int, str], most: int) -> Artifact:
+        target, first, site, user = visit.target, visit.first, visit.site, visit.user
+        rows, older = selected.rows, selected.next is not None and selected.depth < most
         page = Page(
             kind=target.kind,
             user=user.id,
@@ -101,7 +191,7 @@ class Bakery:
             site_title=site.title,
             home_page_url=site.home_page_url,
             path=target.page,
-            next_path=f"/{target.kind}/{user.id}/after/{rows[-1].post}" if older else None,
+            next_path=target._replace(after=rows[-1].post).page if older else None,
             first=target.after is None,
             updated_ms=max((row.edited_ms for row in rows), default=0),
             private=user.settings.feed_visibility == "private",
@@ -115,8 +205,8 @@ class Bakery:
             status=200,
             content_type=content_type(target.format),
             parts=parts,
-            tags=carried,
-            depends={*carried, *[row.author_tag for row in rows]},
+            tags=with_sources(carried, pulled.values()),
+            depends={*carried, *pulled.values(), *[row.author_tag for row in rows]},
             freshness=self._freshness,
             noted=first.noted,
             posts=len(rows),
@@ -124,8 +214,8 @@ class Bakery:
         )
 
     async def _post(self, target: Target) -> Artifact:
-        first = await self._reads.first.ask(Ask(target.subject, None, 0, target.subject))
-        site = await self._site(first)
+        first = await self._reads.first.ask(Ask(target.subject, "", False, target.subject))
+        site = await self._resources.site(first)
         post = await self._post_value(target.subject, first)
         if post is None or not copies.is_live(post):
             deleted = post is not None and copies.read_post(copies.body_of(post)).state is PostState.DELETED
@@ -182,60 +272,25 @@ class Bakery:
             foreign=self._is_foreign(site),
         )
 
-    async def _viewer(self, which: keys.List, user: User, first: First) -> Viewer:
-        if which == "author":
-            own = frozenset((user.id,))
-            return Viewer(which, user.id, own, frozenset(), frozenset(), PAGE, user.settings.language)
-        follows = await self._follows(user.id, first)
-        return Viewer(
-            which,
-            user.id,
-            follows | {user.id} if self._limits.own_posts else follows,
-            frozenset(user.settings.muted_authors),
-            frozenset(user.settings.muted_tags),
-            user.settings.page_size,
-            user.settings.language,
-        )
-
-    async def _user(self, user: str, first: First) -> User | None:
-        value = first.user
-        if not copies.counts(value, first.generation):
-            value = (await self._selector.read_through([], [user], first.generation))[keys.user(user)]
-        return None if value is None else copies.read_user(copies.body_of(value))
-
-    async def _follows(self, user: str, first: First) -> frozenset[str]:
-        if first.follows is not None and copies.counts(first.follows, first.generation):
-            return copies.read_follows(copies.body_of(first.follows))
-        READ_THROUGH.labels("follows").inc()
-        return frozenset((await self._truth.follows(user)).authors)
-
     async def _post_value(self, post: str, first: First) -> bytes | None:
         if copies.counts(first.post, first.generation):
             return first.post
-        return (await self._selector.read_through([post], [], first.generation))[keys.post(post)]
+        return (await self._rows.read_through([post], [], first.generation))[keys.post(post)]
 
     async def _author_value(self, post: Post, first: First) -> bytes | None:
         key = keys.user(post.author)
         value = (await self._reads.copies.ask([key]))[key]
         if copies.counts(value, first.generation):
             return value
-        return (await self._selector.read_through([], [post.author], first.generation))[key]
+        return (await self._rows.read_through([], [post.author], first.generation))[key]
 
-    async def _place(self, post: str, first: First) -> OrderKey | None:
+    async def _place(self, post: str, first: First) -> Place | None:
         """Return the place of a post, deleted or not, or None where there never was one."""
         value = await self._post_value(post, first)
         if value is None:
             return None
         fields = orjson.loads(copies.body_of(value))
-        return OrderKey(fields["published_ms"], post)
-
-    async def _site(self, first: First) -> Site:
-        value = first.site
-        if value is None or not copies.counts(value, first.generation):
-            return await self._truth.site()
-        if value not in self._sites:
-            self._sites = {value: copies.read_site(copies.body_of(value))}
-        return self._sites[value]
+        return Place(OrderKey(fields["published_ms"], post), fields["num"])
 
     def _is_foreign(self, site: Site) -> bool:
         return bool(site.template_version) and site.template_version != self._renderer.version
@@ -246,10 +301,20 @@ def _place_tags(target: Target) -> list[str]:
     return [tags.post_tag(target.after)] if target.after else []
 
 
+def with_sources(carried: Sequence[str], sources: Collection[str]) -> Sequence[str]:
+    """Return the tags with those of pulled sources, as many as find room; where some do not, with ``o`` for these."""
+    room = tags.MAX_TAGS - len(carried)
+    if len(sources) <= room:
+        return [*carried, *sources]
+    return [*carried, *islice(sources, room - 1), tags.OVERFLOW]
+
+
 def _own_tags(target: Target, *more: str) -> list[str]:
     """Return the tags of everything at a target's path, and what else it carries."""
-    if target.kind == "post":
-        own: Iterable[str] = (tags.post_tag(target.subject),)
+    if target.kind == "explore":
+        own: Iterable[str] = ()
+    elif target.kind == "post":
+        own = (tags.post_tag(target.subject),)
     elif target.kind == "author":
         own = (tags.user_tag(target.subject), tags.author_tag(target.subject))
     else:

@@ -5,6 +5,8 @@ from typing import Literal
 
 Format = Literal["html", "json", "atom"]
 
+Kind = Literal["feed", "author", "post", "explore"]
+
 ENDINGS: dict[Format, str] = {"html": "", "json": "/feed.json", "atom": "/feed.atom"}
 
 
@@ -32,10 +34,11 @@ class Page:
     """Everything of a page that is not a post.
 
     ``path`` is that of the page's HTML, ``next_path`` that of the older page. ``updated_ms`` is the newest edit among
-    its posts, or 0: a body holds no time of its own making. ``title`` is a post page's.
+    its posts, or 0: a body holds no time of its own making. ``title`` is a post page's; ``user_name`` also the tag that
+    is explored, or "".
     """
 
-    kind: Literal["feed", "author", "post"]
+    kind: Kind
     user: str
     user_name: str
     about: str
@@ -52,4 +55,5 @@ class Page:
     @property
     def root(self) -> str:
         """The path of the first page."""
-        return self.path.partition("/after/")[0]
+        root, _, _ = self.path.rpartition("/after/")
+        return root or self.path

@@ -16,8 +16,9 @@ from baker.bake import Bakery
 from baker.freshness import LATE_S
 from baker.memory import Memory
 from baker.paths import Target
-from baker.tick import Tick
+from baker.seen import Seen
 from cdn.fence import Fence, Leaving
+from feeds.tick import Tick
 
 BAKES = 2
 
@@ -46,8 +47,9 @@ class _Flight:
 class Door:
     """One bake for each target, however many ask; nothing leaves but through the fence."""
 
-    def __init__(self, fence: Fence, bakery: Bakery, memory: Memory) -> None:
+    def __init__(self, fence: Fence, bakery: Bakery, memory: Memory, seen: Seen) -> None:
         self._bakery = bakery
+        self._seen = seen
         self._memory = memory
         self._fence: Tick[Leaving, int | None] = Tick(fence.passes)
         self._flights: dict[Target, _Flight] = {}
@@ -103,6 +105,8 @@ class Door:
             flight.leaving = True
             if (count := await self._pass(artifact)) is not None:
                 self._memory.put(artifact)
+                if artifact.shown:
+                    self._seen.note(artifact.target.subject, artifact.shown)
                 return Answer(artifact, "bake", count, baked - started, perf_counter() - baked)
             metrics.NOT_PASSED.inc()
         metrics.LATE.labels("templates" if artifact.foreign else "fence").inc()

@@ -42,11 +42,10 @@ class Fragments:
         part = self._renderer.fragment(format, card, language, full=full)
         return Row(
             post=shown.id,
+            num=shown.num,
             author=shown.author,
             part=part,
-            published_ms=shown.published_ms,
             edited_ms=shown.edited_ms,
-            topics=frozenset(shown.tags),
             tag=tags.post_tag(shown.id),
             author_tag=tags.author_tag(shown.author),
         )

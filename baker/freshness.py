@@ -1,6 +1,6 @@
 """Freshness: how long edges may keep an answer, and so how long the ledger has to remember it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 UNKNOWN_S = 5
 """Life of a 404 or 410 that may become something else: short, and dropped by its tags besides."""
@@ -34,6 +34,10 @@ class Freshness:
             f"s-maxage={self.ttl}, stale-while-revalidate={self.stale_while_revalidate}, "
             f"stale-if-error={self.stale_if_error}"
         ).encode()
+
+    def at_most(self, ttl: int) -> "Freshness":
+        """Return the same with a life of ``ttl`` seconds at most."""
+        return replace(self, ttl=min(self.ttl, ttl))
 
     def briefly(self, ttl: int) -> "Freshness":
         """Return the freshness of an answer that lives for ``ttl`` seconds and is never served stale."""

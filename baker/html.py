@@ -109,8 +109,12 @@ class Html:
         """Return the page's title as plain text."""
         if page.kind == "post":
             return clean.line(page.title) or clean.line(page.user_name)
+        locale = self.locales[page.language]
+        if page.kind == "explore":
+            tag = clean.line(page.user_name)
+            return locale.plain("explore_tag", name=tag) if tag else locale.plain("explore")
         key = "feed_of" if page.kind == "feed" else "posts_by"
-        return self.locales[page.language].plain(key, name=clean.line(page.user_name) or page.user)
+        return locale.plain(key, name=clean.line(page.user_name) or page.user)
 
     def message(self, locale: Locale, site_title: str, status: int) -> bytes:
         """Return the page of an answer that is an error."""

@@ -47,8 +47,9 @@ class JsonFeed:
             "home_page_url": f"{self._public_url}{page.path}",
             "feed_url": f"{self._public_url}{page.path}{ENDINGS['json']}",
             "language": page.language,
-            "authors": [self._author(page.user, page.user_name)],
         }
+        if page.kind != "explore":
+            feed["authors"] = [self._author(page.user, page.user_name)]
         if page.about:
             feed["description"] = clean.text(page.about)
         if page.next_path is not None:

@@ -4,21 +4,26 @@ The raw path is matched, before any percent-decoding: whatever is spelt otherwis
 """
 
 import re
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from baker.card import ENDINGS, Format
+from baker.card import ENDINGS, Format, Kind
 from feeds.ids import PATTERN, shard_of
 
 _ID = PATTERN.strip("^$")
 _ENDINGS: dict[str, Format] = {ending: format for format, ending in ENDINGS.items()}
 _list = re.compile(rf"/(feed|author)/({_ID})(?:/after/({_ID}))?(/feed\.json|/feed\.atom)?").fullmatch
+_explore = re.compile(rf"/feed/explore(?:/tag/({_ID}))?(?:/after/({_ID}))?(/feed\.json|/feed\.atom)?").fullmatch
 _post = re.compile(rf"/post/({_ID})").fullmatch
 
-Kind = Literal["feed", "author", "post"]
+EXPLORE = "explore"
+"""The name under which discovery is found; no user may have it."""
 
 
 class Target(NamedTuple):
-    """What a path asks for. ``subject`` is a user, or a post page's post; ``after`` is the place of an older page."""
+    """What a path asks for. ``after`` is the place of an older page.
+
+    ``subject`` is a user, a post page's post, or a tag that is explored, as an id (``explore``: all posts).
+    """
 
     kind: Kind
     subject: str
@@ -34,11 +39,16 @@ class Target(NamedTuple):
     def page(self) -> str:
         """The path of the artifact's HTML."""
         after = f"/after/{self.after}" if self.after else ""
+        if self.kind == "explore":
+            return f"/feed/{EXPLORE}{'' if self.subject == EXPLORE else f'/tag/{self.subject}'}{after}"
         return f"/{self.kind}/{self.subject}{after}"
 
 
 def parse(path: str) -> Target | None:
     """Return what a raw path asks for, or None where it is the path of no artifact."""
+    if found := _explore(path):
+        tag, after, ending = found.groups()
+        return None if tag == EXPLORE else Target("explore", tag or EXPLORE, _ENDINGS[ending or ""], after)
     if found := _list(path):
         kind, subject, after, ending = found.groups()
         return Target("feed" if kind == "feed" else "author", subject, _ENDINGS[ending or ""], after)

@@ -1,35 +1,32 @@
-"""What a bake reads from Redis: two round trips, each shared by the bakes of a tick.
+"""What a bake reads from Redis: round trips, each shared by the bakes of a tick.
 
-The first notes the shard's count before it reads anything else: user, follows and timeline of one moment, then the
-post that gives an older page its place, then the site. The second reads the copies that these name.
+The first notes the shard's count before it reads anything else; then what is the same for all users; then user,
+sources and timeline of one moment; then the post that gives an older page its place. Which sources are pulled is read
+*before* the timelines: a source that is pulled no more was in every timeline before that was said. What these name is
+read by further trips, where the process does not keep it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from baker.tick import Tick
 from cdn import scripts as cdn_scripts
 from cdn.fence import Fence
 from feeds import keys, scripts
 from feeds.ids import shard_of
-
-FIRST_PAGE = 32
-"""Timeline entries read for a first page: 26 are needed, the others make up for posts that are no longer shown."""
-
-WHOLE = 1000
+from feeds.tick import Tick
 
 TEXTS = {**scripts.TEXTS, **cdn_scripts.TEXTS}
 
 
 class Ask(NamedTuple):
-    """What a bake reads first. ``which`` is None for a post page, which has no timeline."""
+    """What a bake reads first. ``feed`` says whether with sources and timeline; ``user`` is "" for a post page."""
 
     subject: str
-    which: keys.List | None
-    entries: int
+    user: str
+    feed: bool
     post: str | None
 
 
@@ -39,12 +36,15 @@ class First:
 
     noted: int
     generation: bytes
-    user: bytes | None
-    follows: bytes | None
-    mark: bytes | None
-    entries: Sequence[bytes]
-    post: bytes | None
     site: bytes | None
+    ranking: bytes | None
+    pulled: bytes | None
+    user: bytes | None = None
+    sources: bytes | None = None
+    base: bytes | None = None
+    fresh: Sequence[bytes] = ()
+    taste: bytes | None = None
+    post: bytes | None = None
 
 
 class Reads:
@@ -62,23 +62,21 @@ class Reads:
             by_shard.setdefault(shard_of(ask.subject), []).append(index)
         notes = [self._fence.note(shard) for shard in by_shard]
         reads = [_read(shard, [asks[index] for index in indices]) for shard, indices in by_shard.items()]
-        commands = [command for pair in zip(notes, reads, strict=True) for command in pair]
         posts = [index for index, ask in enumerate(asks) if ask.post]
-        commands += [("GET", keys.post(asks[index].post or "")) for index in posts]
-        commands.append(("GET", keys.SITE))
-        replies = await scripts.execute(self._redis, commands, TEXTS)
-        site = replies[-1]
+        places = [("GET", keys.post(asks[index].post or "")) for index in posts]
+        shared = ("MGET", keys.SITE, keys.RANKING, keys.PULLED)
+        replies = iter(await scripts.execute(self._redis, [*notes, shared, *reads, *places], TEXTS))
+        counts = [self._fence.noted(shard, note, next(replies)) for shard, note in zip(by_shard, notes, strict=True)]
+        site, ranking, pulled = next(replies)
         found: dict[int, First] = {}
-        for at, (shard, indices) in enumerate(by_shard.items()):
-            noted = self._fence.noted(shard, notes[at], replies[2 * at])
-            read = replies[2 * at + 1]
-            rows = iter(range(1, len(read), 4))
+        for noted, indices in zip(counts, by_shard.values(), strict=True):
+            values = iter(next(replies))
+            generation = next(values)
             for index in indices:
-                start = next(rows) if asks[index].which else 0
-                user, follows, mark, entries = read[start : start + 4] if start else (None, None, None, ())
-                found[index] = First(noted, read[0], user, follows, mark, entries, None, site)
-        for index, copy in zip(posts, replies[2 * len(by_shard) : -1], strict=True):
-            found[index].post = copy
+                first = found[index] = First(noted, generation, site, ranking, pulled)
+                _take(first, asks[index], values)
+        for index in posts:
+            found[index].post = next(replies)
         return [found[index] for index in range(len(asks))]
 
     async def _copies(self, asked: list[Sequence[str]]) -> Sequence[Mapping[str, bytes | None]]:
@@ -89,9 +87,19 @@ class Reads:
 
 
 def _read(shard: int, asks: Sequence[Ask]) -> scripts.Command:
-    names, entries = [keys.generation(shard)], []
+    names, words = [keys.generation(shard)], []
     for ask in asks:
-        if ask.which is not None:
-            names += (keys.user(ask.subject), keys.follows(ask.subject), keys.timeline(ask.which, ask.subject))
-            entries.append(ask.entries)
-    return scripts.call(scripts.READ, names, *entries)
+        user = ask.user
+        if user:
+            names.append(keys.user(user))
+            words.append(user if ask.feed else "")
+        if user and ask.feed:
+            names += (keys.sources(user), keys.base(user), keys.fresh(user), keys.taste(user))
+    return scripts.call(scripts.READ, names, *words)
+
+
+def _take(first: First, ask: Ask, values: Iterator[Any]) -> None:
+    if ask.user:
+        first.user = next(values)
+    if ask.feed:
+        first.sources, first.base, first.fresh, first.taste = next(values), next(values), next(values), next(values)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import assert_never
 
 from baker import atom, clean, html, jsonfeed
-from baker.card import ENDINGS, Card, Format, Page
+from baker.card import ENDINGS, Card, Format, Kind, Page
 from baker.splice import Part, part, stored
 
 __all__ = ["ENDINGS", "Card", "Format", "Page", "Renderer", "content_type", "missing_content_type"]
@@ -102,7 +102,7 @@ class Renderer:
     def warm(self) -> None:
         """Render a page of each kind and format, so that the first reader does not wait for templates to compile."""
         card = Card("warm", "warm", "warm", "warm", None, "", "text", ("warm",), 0, 0, 1, 1, 1)
-        kinds: tuple[Literal["feed", "author", "post"], ...] = ("feed", "author", "post")
+        kinds: tuple[Kind, ...] = ("feed", "author", "post", "explore")
         for kind, format in product(kinds, ENDINGS):
             page = Page(kind, "warm", "warm", "", "en", "", None, "/feed/warm", None, True, 0, False)
             self.page(format, page, [self.fragment(format, card, "en", full=kind == "post")])

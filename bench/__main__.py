@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import bake, bulk, freshness
+from bench import bake, bulk, day, fanout, freshness, memory, rebuild, recompute
 from bench.report import Report, Say
 
 DATA = Path("data")
@@ -38,6 +38,26 @@ BENCHES = {
         "Publish to the first fresh answer at the local edge, under read load.",
         lambda wished, say: freshness.run(full=wished.full, say=say),
     ),
+    "fanout": Bench(
+        "Followers a second until every feed has a post, against Stream-Framework and a pipeline.",
+        lambda wished, say: fanout.run(full=wished.full, say=say),
+    ),
+    "memory": Bench(
+        "Bytes that Redis needs for an active user, part by part, of a million.",
+        lambda wished, say: memory.run(full=wished.full, say=say),
+    ),
+    "day": Bench(
+        "A day of a social network, against Stream-Framework: writes, how soon they are visible, reads.",
+        lambda wished, say: day.run(full=wished.full, say=say),
+    ),
+    "rebuild": Bench(
+        "First visits of users who come back, without a timeline.",
+        lambda wished, say: rebuild.run(full=wished.full, say=say),
+    ),
+    "recompute": Bench(
+        "A full recalculation of a million timelines, from packed inputs in Redis to the last write.",
+        lambda wished, say: recompute.run(wished.data, full=wished.full, say=say),
+    ),
 }
 
 
@@ -46,8 +66,10 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m bench", description="Without a name: lists the benches.")
     made.add_argument("name", nargs="?", choices=BENCHES, help="which one to run")
     made.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-    made.add_argument("--full", action="store_true", help="the run to quote; without it, under a minute")
-    made.add_argument("--data", type=Path, default=DATA, help="import: folder of the whole data set's two source files")
+    made.add_argument("--full", action="store_true", help="the run to quote; without it, a minute or so")
+    made.add_argument(
+        "--data", type=Path, default=DATA, help="import, recompute: folder of the whole data set's two files"
+    )
     return made
 
 

@@ -142,7 +142,8 @@ class _Run:
             follows = {user: (await record.follows(user)).authors for user in users}
             readers = [draw.choice(users) for _ in range(self._effort.changes)]
             probes = [Probe(draw.choice(follows[reader]), reader, f"bench-{at}") for at, reader in enumerate(readers)]
-            counts = [len(await record.followers(probe.author)) for probe in probes]
+            authors = await record.users(sorted({probe.author for probe in probes}))
+            counts = [len(await record.followers(authors[probe.author].num)) for probe in probes]
         finally:
             await record.close()
         return users, probes, fmean(counts)

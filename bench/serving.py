@@ -15,25 +15,19 @@ from typing import Any
 import uvloop
 from prometheus_client import REGISTRY
 
-from baker.app import Feeds, Headers
-from baker.bake import Bakery, Limits
-from baker.door import Door
-from baker.fragments import Fragments
+from baker.bake import Limits
 from baker.freshness import Freshness
-from baker.memory import Memory
-from baker.reads import Reads
-from baker.render import Renderer
-from baker.shelf import Shelf
+from baker.kitchen import Audience, Config, create_app
 from bench import handlers
-from cdn.fence import Fence
 from edgebake.listeners import listen
 from edgebake.secret import SecretUrl
 from edgebake.serving import Server
 from edgebake.settings import Settings
 from edgebake.wiring import opened_record, opened_redis
-from feeds.timeline import Timelines
-from feeds.truth import Truth
 from templates import FOLDER
+
+SHELF_BYTES = 256_000_000
+"""For the posts in artifacts: enough for every post of the benches."""
 
 
 async def baker(stack: AsyncExitStack, settings: Settings, options: dict[str, Any]) -> Any:
@@ -43,25 +37,26 @@ async def baker(stack: AsyncExitStack, settings: Settings, options: dict[str, An
     """
     record = await stack.enter_async_context(opened_record(settings))
     redis = await stack.enter_async_context(opened_redis(settings, time_replies=False))
-    renderer = Renderer(FOLDER, public_url=handlers.PUBLIC_URL)
-    shelf = Shelf()
-    fence = Fence(redis, shelf)
-    bakery = Bakery(
-        Reads(redis, fence),
-        Truth(redis, record),
-        Timelines(redis, record),
-        renderer,
-        fragments=Fragments(renderer),
-        shelf=shelf,
+    config = Config(
+        FOLDER,
+        handlers.PUBLIC_URL,
+        memory_bytes=SHELF_BYTES,
+        artifact_bytes=options["memory"],
+        audience=Audience(per_hour=10**9),
         freshness=Freshness(tiers=1),
-        limits=Limits(),
+        limits=Limits(own_posts=options.get("own_posts", True)),
     )
-    return Feeds(Door(fence, bakery, Memory(options["memory"])), renderer, Headers())
+    app, _ = create_app(redis, record, config)
+    return app
 
 
 async def serve(name: str, options: dict[str, Any]) -> None:
     """Serve until stdin ends."""
-    settings = Settings(data_dir=Path(options["folder"]), redis_url=SecretUrl(options["redis"]))
+    settings = Settings(
+        data_dir=Path(options["folder"]),
+        redis_url=SecretUrl(options["redis"]),
+        database_url=SecretUrl(options.get("database", "")),
+    )
     async with AsyncExitStack() as stack:
         if name == "baker":
             app = await baker(stack, settings, options)

@@ -37,12 +37,21 @@ class World:
     @property
     def options(self) -> dict[str, Any]:
         """What a server of the bench is told to find all that."""
-        return {"folder": str(self.settings.data_dir), "redis": self.settings.redis_url.reveal()}
+        return options(self.settings)
 
     @property
     def shards(self) -> int:
         """How many shards the users are in."""
         return len({shard_of(user) for user in self.users})
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """Return what a server of the bench is told to find system of record and Redis."""
+    return {
+        "folder": str(settings.data_dir),
+        "redis": settings.redis_url.reveal(),
+        "database": settings.database_url.reveal(),
+    }
 
 
 @contextmanager

@@ -9,8 +9,12 @@ from redis.exceptions import RedisError
 
 from edgebake.settings import Settings
 from feeds import keys
+from feeds.activity import Activity
+from feeds.followers import Followers
+from feeds.jobs import Jobs
 from feeds.progress import Board
 from feeds.record import Record
+from feeds.timeline import Timelines
 
 logger = logging.getLogger(__name__)
 
@@ -40,32 +44,55 @@ def api(settings: Settings, record: Record, redis: Redis) -> Any:
     from publisher.app import create_app
 
     record.on_commit = Waker(redis)
-    return create_app(record, token=settings.api_token.reveal(), progress=Board(redis, record).of)
+    return create_app(
+        record,
+        token=settings.api_token.reveal(),
+        progress=Board(redis, record).of,
+        activity=activity(settings, record, redis).seen,
+        jobs=Jobs(redis),
+    )
+
+
+def timelines(settings: Settings, record: Record, redis: Redis) -> Timelines:
+    """Return the timelines."""
+    return Timelines(redis, record, cap=settings.timeline_cap, own_posts=settings.own_posts, weights=settings.weights)
+
+
+def activity(settings: Settings, record: Record, redis: Redis) -> Activity:
+    """Return who is active and who a guest."""
+    return Activity(
+        redis,
+        record,
+        Followers(redis, record),
+        timelines(settings, record, redis),
+        days=settings.active_days,
+        per_hour=settings.activations,
+        linger_ms=settings.linger_ms,
+    )
 
 
 def feeds(settings: Settings, record: Record, redis: Redis) -> tuple[Any, str]:
     """Return the baker, which the CDN may reach, and the version of its templates."""
     from baker.app import Headers
     from baker.bake import Limits
-    from baker.freshness import Freshness
-    from baker.kitchen import Config, create_app
+    from baker.kitchen import Audience, Config, create_app
     from templates import FOLDER
 
-    freshness = Freshness(
-        settings.feed_ttl,
-        settings.stale_while_revalidate,
-        settings.stale_if_error,
-        settings.max_ttl,
-        settings.edge_tiers,
-    )
     config = Config(
         FOLDER,
         settings.public,
         image_hosts=frozenset(settings.image_hosts),
         memory_bytes=settings.memory_mb * 1_000_000,
         timeline_cap=settings.timeline_cap,
-        freshness=freshness,
-        limits=Limits(max_pages=settings.max_pages, own_posts=settings.own_posts),
+        freshness=settings.freshness,
+        audience=Audience(settings.active_days, settings.activations, settings.linger_ms),
+        limits=Limits(
+            max_pages=settings.max_pages,
+            own_posts=settings.own_posts,
+            order=settings.feed_order,
+            weights=settings.weights,
+            explore_ttl=settings.explore_ttl,
+        ),
         headers=Headers(settings.tag_header, settings.robots),
     )
     app, renderer = create_app(redis, record, config)

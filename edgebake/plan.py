@@ -10,11 +10,11 @@ from edgebake.listeners import handed_down, listen, url_of
 from edgebake.settings import Settings
 from edgebake.sources import PREFIX, to_environ
 
-STOP_ORDER = (("edge",), ("feeds", "api"), ("relay", "fanout", "invalidator"))
+STOP_ORDER = (("edge",), ("feeds", "api"), ("relay", "fanout", "invalidator", "recompute"))
 """First nobody reads any more, then nobody writes, then what was written is carried no further."""
 
 
-OWN_OPS = ("api", "relay", "fanout", "invalidator")
+OWN_OPS = ("api", "relay", "fanout", "invalidator", "recompute")
 """Children with metrics of their own, on free ports; the baker's are at the ops URL."""
 
 
@@ -65,7 +65,7 @@ def children(sockets: Mapping[str, socket.socket], front_page: Path) -> list[Pla
         Planned("feeds", ("serve", "--only", "feeds", *handed_down(feeds)), tuple(feeds.values())),
         Planned("api", ("serve", "--only", "api", *handed_down(api)), tuple(api.values())),
     ]
-    for name in ("relay", "fanout", "invalidator"):
+    for name in STOP_ORDER[-1]:
         ops = {"ops": sockets[f"{name}_ops"]}
         planned.append(Planned(name, ("work", "--only", name, *handed_down(ops)), tuple(ops.values())))
     if "edge" in sockets:

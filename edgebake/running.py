@@ -46,3 +46,11 @@ def with_record(loaded: Loaded) -> Settings:
         return replace(settings, database_url=SecretUrl(running["database"]))
     DataFolder(settings.data_dir).make()
     return settings
+
+
+def with_redis(loaded: Loaded) -> Settings:
+    """Return the settings with the system of record and the Redis that `up` uses, if one runs; else with our own."""
+    settings, running = with_record(loaded), found(loaded)
+    if running is not None and not settings.redis_url:
+        settings = replace(settings, redis_url=SecretUrl(running["redis"]))
+    return settings

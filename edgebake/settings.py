@@ -6,12 +6,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from edgebake.secret import Secret, SecretUrl
 
-MAX_TIMELINE = 127
-"""Posts in a timeline: with its mark they are 128 entries, the most that Redis keeps as one listpack."""
+if TYPE_CHECKING:
+    from baker.freshness import Freshness
+    from feeds.ranking import Weights
+
+MARGIN_S = 60
+"""Seconds after which nobody still works with an answer that edges and memories have forgotten."""
 
 Check = Callable[[Any], str | None]
 Value = TypeVar("Value")
@@ -45,6 +49,7 @@ def matches(pattern: str, wanted: str) -> Check:
     return check
 
 
+_weight = between(0, 100, "0 leaves it out")
 _port = between(0, 65535, "0 takes a free port")
 _web_url = matches(r"https?://[^\s/?#]+", "an http:// or https:// URL without a path or a slash at its end")
 _token = matches(r"[!-~]+", "visible ASCII without spaces")
@@ -120,12 +125,71 @@ class Settings:
         at_least(0, "seconds"),
     )
     timeline_cap: int = setting(
-        MAX_TIMELINE,
+        200,
         "Posts kept in a timeline; older ones come from the system of record.",
-        between(25, MAX_TIMELINE, "a page has up to 25 posts, and above 127 Redis takes six times the memory"),
+        between(25, 1000, "a page has up to 25 posts, and memory grows with each"),
     )
     max_pages: int = setting(40, "Pages of a feed; deeper ones are 404.", at_least(1, "page"))
     own_posts: bool = setting(True, "Whether a user's own posts are in their feed.")
+    feed_order: Literal["newest", "ranked"] = setting(
+        "newest", "The order of feeds whose users chose none: newest first, or by rank."
+    )
+    rank_tau: int = setting(
+        43_200,
+        "Seconds of age that a weight of 1 outweighs: the unit of the weights below.",
+        between(60, 864_000, "a minute to ten days"),
+    )
+    rank_likes: float = setting(
+        0.5, "Weight of a post's likes against the platform's average, on a log scale. All weights 0: newest.", _weight
+    )
+    rank_comments: float = setting(0.5, "Weight of a post's comments, as that of likes.", _weight)
+    rank_views: float = setting(0.25, "Weight of a post's views, as that of likes.", _weight)
+    rank_tags: float = setting(0.5, "Weight of a post's having a tag that the user follows.", _weight)
+    rank_authors: float = setting(
+        0.25, "Weight of how often the user reacted to the author's posts, on a log scale.", _weight
+    )
+    rank_shown: float = setting(
+        0.5, "Weight that a post loses each time that a recalculation finds that it was shown to the user.", _weight
+    )
+    rank_in_a_row: int = setting(
+        3, "Posts by one author that may follow each other in a ranked feed.", at_least(1, otherwise="none could stand")
+    )
+    rescore: float = setting(
+        0.1,
+        "Share by which one of a post's counts has to move until the post is scored anew and its card shows it.",
+        between(0, 10, "0 does so with each reaction"),
+    )
+    pull_followers: int = setting(
+        100_000,
+        "Followers above which an author's or a tag's posts are merged at the bake, not written into timelines.",
+        at_least(1, "follower"),
+    )
+    active_days: int = setting(
+        30, "Days without activity after which a user's timeline is dropped until they return.", at_least(1, "day")
+    )
+    activations: int = setting(
+        10_000,
+        "Users an hour whom bakes may make active. 0: bakes count as no activity, the API and the CDN's logs alone do.",
+        at_least(0),
+    )
+    post_days: int = setting(
+        3650,
+        "Days after which a post leaves Redis; the system of record keeps it.",
+        at_least(2, "days", "a recalculation, which leaves out the last of them, has nothing to rank"),
+    )
+    recompute_every: int = setting(
+        86_400, "Seconds from one full recalculation of active users to the next. 0: none by itself.", at_least(0)
+    )
+    rerank: Literal["ttl", "shards", "items"] = setting(
+        "ttl",
+        "What tells edges of a recalculation: nothing, as feeds expire (ttl), an item a shard, or an item a user.",
+    )
+    purge_every: int = setting(3600, "Seconds from one purge of old data to the next. 0: none by itself.", at_least(0))
+    explore_ttl: int = setting(
+        60,
+        "Seconds that an edge may keep /feed/explore.",
+        at_least(1, "second", "every request reaches the origin"),
+    )
     image_hosts: tuple[str, ...] = setting(
         (),
         "Hosts from which posts may show images; others are taken out.",
@@ -145,6 +209,37 @@ class Settings:
     def edge_tiers(self) -> int:
         """Caches between a browser and the origin."""
         return self.tiers if self.tiers is not None else (1 if self.edge == "local" else 2)
+
+    @property
+    def freshness(self) -> "Freshness":
+        """How long edges may keep a feed."""
+        from baker.freshness import Freshness
+
+        stale = (self.stale_while_revalidate, self.stale_if_error)
+        return Freshness(self.feed_ttl, *stale, self.max_ttl, self.edge_tiers)
+
+    @property
+    def linger_ms(self) -> int:
+        """How long an answer may be at an edge or in a baker's memory after it was baked, with a margin."""
+        from baker.memory import MAX_AGE_S
+
+        return self.freshness.horizon_ms + 1000 * (MAX_AGE_S + MARGIN_S)
+
+    @property
+    def weights(self) -> "Weights":
+        """What ranking weighs."""
+        from feeds.ranking import Weights
+
+        return Weights(
+            self.rank_tau,
+            self.rank_likes,
+            self.rank_comments,
+            self.rank_views,
+            self.rank_tags,
+            self.rank_authors,
+            self.rank_shown,
+            self.rank_in_a_row,
+        )
 
     @property
     def seconds_between_calls(self) -> float:

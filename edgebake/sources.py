@@ -7,6 +7,7 @@ come from the file that ``EDGEBAKE_<NAME>_FILE`` names.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -14,6 +15,7 @@ from edgebake.secret import Secret, SecretUrl
 from edgebake.settings import Check, Settings
 
 PREFIX = "EDGEBAKE_"
+DAY_MS = 86_400_000
 
 
 class SettingsError(Exception):
@@ -54,6 +56,7 @@ class Row:
 
 _WORDS: dict[Any, str] = {
     int: "whole number",
+    float: "number",
     int | None: "whole number or auto",
     float | None: "number or auto",
     bool: "true or false",
@@ -132,8 +135,8 @@ def _convert(kind: Any, text: str) -> Any:
         return text
     if kind in (int | None, float | None):
         return None if text == "auto" else _number(get_args(kind)[0], text)
-    if kind is int:
-        return _number(int, text)
+    if kind in (int, float):
+        return _number(kind, text)
     if kind is bool:
         if text.lower() not in _BOOLEANS:
             raise ValueError("it must be true or false.")
@@ -145,9 +148,11 @@ def _convert(kind: Any, text: str) -> Any:
 
 def _number(kind: type[int] | type[float], text: str) -> float:
     try:
-        return kind(text)
-    except ValueError:
-        raise ValueError(f"it must be a {'whole ' if kind is int else ''}number.") from None
+        if isfinite(number := kind(text)):
+            return number
+    except (ValueError, OverflowError):  # whole numbers have no end, and the question whether they do has one
+        pass
+    raise ValueError(f"it must be a {'whole ' if kind is int else ''}number.")
 
 
 def _as_texts(flags: Mapping[str, object]) -> dict[str, str]:
@@ -177,14 +182,25 @@ def _problem(row: Row, text: str, reason: str) -> str:
 
 
 def _together(settings: Settings) -> list[str]:
-    problems = []
-    if settings.feed_ttl > settings.max_ttl:
+    problems = [
+        f"EDGEBAKE_{name.upper()} is '{ttl}': it must be at most EDGEBAKE_MAX_TTL ({settings.max_ttl}), "
+        "which is what the cache policy cuts it down to."
+        for name in ("feed_ttl", "explore_ttl")
+        if (ttl := getattr(settings, name)) > settings.max_ttl
+    ]
+    if settings.active_days * DAY_MS <= settings.linger_ms:
         problems.append(
-            f"EDGEBAKE_FEED_TTL is '{settings.feed_ttl}': it must be at most EDGEBAKE_MAX_TTL ({settings.max_ttl}), "
-            "which is what the cache policy cuts it down to."
+            f"EDGEBAKE_ACTIVE_DAYS is '{settings.active_days}': it must exceed the {settings.linger_ms // 1000} s for "
+            "which a feed may be at an edge (EDGEBAKE_FEED_TTL and the stale windows, at most EDGEBAKE_MAX_TTL, for "
+            "each of EDGEBAKE_TIERS) or in a baker's memory, or timelines go that are still looked at."
         )
     if settings.edge == "cloudfront" and not settings.distribution_id:
         problems.append("EDGEBAKE_DISTRIBUTION_ID is '': EDGEBAKE_EDGE=cloudfront needs it, such as 'E2EXAMPLE1'.")
+    return problems + _shared_ports(settings)
+
+
+def _shared_ports(settings: Settings) -> list[str]:
+    problems = []
     ports = [row.name for row in TABLE if row.name.endswith("_port") and getattr(settings, row.name)]
     for at, name in enumerate(ports):
         if any(getattr(settings, name) == getattr(settings, earlier) for earlier in ports[:at]):

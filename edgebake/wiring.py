@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.connection import AbstractConnection
 
+    from feeds.recompute import Recompute
     from feeds.record import Record
 
 CONNECTIONS = 64
@@ -31,7 +32,12 @@ async def opened_record(settings: Settings, *, migrate: bool = True) -> AsyncIte
 
     file = settings.sqlite_file
     async with marked(file) if file else nullcontext():
-        record = await Record.open(settings.record_url, migrate=migrate)
+        record = await Record.open(
+            settings.record_url,
+            migrate=migrate,
+            pull_followers=settings.pull_followers + 1,  # those above the line, not those on it
+            rescore=settings.rescore,
+        )
         try:
             yield record
         finally:
@@ -70,6 +76,22 @@ async def opened_redis(settings: Settings, *, time_replies: bool = True) -> Asyn
         yield redis
     finally:
         await redis.aclose()
+
+
+def recomputation(settings: Settings, record: "Record", redis: "Redis") -> "Recompute":
+    """Return what recalculates timelines."""
+    from feeds.recompute import Limits, Recompute
+
+    limits = Limits(
+        cap=settings.timeline_cap,
+        own_posts=settings.own_posts,
+        order=settings.feed_order,
+        weights=settings.weights,
+        active_days=settings.active_days,
+        post_days=settings.post_days,
+        rerank=settings.rerank,
+    )
+    return Recompute(redis, settings.redis_url.reveal(), record, limits)
 
 
 def packed(connection: type["AbstractConnection"]) -> type["AbstractConnection"]:

@@ -13,15 +13,15 @@ from cdn.edge import Edge
 from cdn.errors import EdgeBusy
 from cdn.ledger import Ledger
 from cdn.pending import CallBudget
-from edgebake.apps import Waker
+from edgebake.apps import Waker, activity, timelines
 from edgebake.settings import Settings
 from edgebake.wiring import consumer
 from feeds.fanout import Fanout
 from feeds.listener import Listener
 from feeds.progress import Board
+from feeds.purge import Purge
 from feeds.record import Record
 from feeds.relay import Relay
-from feeds.timeline import Timelines
 from feeds.worker import Worker
 from invalidator.drain import Drain
 from invalidator.recorder import Recorder
@@ -38,16 +38,18 @@ LONGEST_RETRY_S = 5.0
 logger = logging.getLogger(__name__)
 
 
-def relay(record: Record, redis: Redis) -> list[Loop]:
+def relay(settings: Settings, record: Record, redis: Redis) -> list[Loop]:
     """Return the relay, and the listener on the channel for invalidations."""
     record.on_commit = Waker(redis)
-    return [Relay(redis, record).run, Listener(redis, record).run]
+    return [Relay(redis, record, linger_ms=settings.linger_ms).run, Listener(redis, record).run]
 
 
 def fanout(settings: Settings, record: Record, redis: Redis) -> list[Loop]:
-    """Return a fan-out worker."""
-    timelines = Timelines(redis, record, cap=settings.timeline_cap, own_posts=settings.own_posts)
-    return [Worker(redis, Fanout(redis, record, timelines, own_posts=settings.own_posts), consumer()).run]
+    """Return a fan-out worker, and the purge's schedule."""
+    made, who = timelines(settings, record, redis), activity(settings, record, redis)
+    fan = Fanout(redis, record, made, who, own_posts=settings.own_posts, linger_ms=settings.linger_ms)
+    purge = Purge(redis, who, post_days=settings.post_days, every_s=settings.purge_every)
+    return [Worker(redis, fan, consumer()).run, purge.run]
 
 
 def invalidator(settings: Settings, record: Record, redis: Redis, edge: Edge) -> list[Loop]:
@@ -58,6 +60,14 @@ def invalidator(settings: Settings, record: Record, redis: Redis, edge: Edge) ->
     drain = Drain(redis, edge, board, budget, poll_s=POLL_S[profile_of(settings)])
     recorder = Recorder(redis, Ledger(redis, [edge.name]), board, consumer(), wake=drain.woken.set)
     return [recorder.run, drain.run]
+
+
+def recompute(settings: Settings, record: Record, redis: Redis) -> list[Loop]:
+    """Return the runner of recalculations, and of their schedule."""
+    from edgebake.wiring import recomputation
+    from feeds.runner import Runner
+
+    return [Runner(redis, recomputation(settings, record, redis), every_s=settings.recompute_every).run]
 
 
 def profile_of(settings: Settings) -> str:

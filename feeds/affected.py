@@ -17,7 +17,9 @@ from feeds.change import Change, decode, encode, kind_of
 class Affected:
     """One part of a change. ``part`` counts from 0; ``parts`` is how many there are, known with the last one.
 
+    ``sections`` are users too, each those of one shard, joined by newlines: nobody looks at each of them.
     ``guarded`` posts read differently here without being dropped anywhere: their copies were, and are read again.
+    ``topics`` are pulled tags; ``overflow``: readers who do not name the source may be affected.
     ``attempt`` names the run of fan-out that reports it: another run may cut the parts elsewhere.
     """
 
@@ -30,24 +32,25 @@ class Affected:
     posts: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
     guarded: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    overflow: bool = False
     shared: bool = False
 
 
 def entry(affected: Affected) -> scripts.Command:
     """Return the command that reports a part."""
-    body = orjson.dumps(
-        [
-            *(affected.change_id, affected.attempt, affected.part, affected.parts),
-            *(affected.users, affected.posts, affected.authors, affected.guarded, affected.shared),
-        ]
-    )
-    words = ("part", body, "kind", kind_of(affected.change), "change", encode(affected.change))
+    a = affected
+    names = (a.users, a.posts, a.authors, a.guarded, a.sections, a.topics)
+    body = orjson.dumps([a.change_id, a.attempt, a.part, a.parts, *names, a.overflow, a.shared])
+    words = ("part", body, "kind", kind_of(a.change), "change", encode(a.change))
     return ("XADD", keys.AFFECTED, "*", *words)
 
 
 def read(fields: Mapping[bytes, bytes]) -> Affected:
     """Return the part that an entry of the stream reports."""
-    change_id, attempt, part, parts, *lists, shared = orjson.loads(fields[b"part"])
+    change_id, attempt, part, parts, *lists, overflow, shared = orjson.loads(fields[b"part"])
     change = decode(fields[b"kind"].decode(), fields[b"change"])
-    users, posts, authors, guarded = map(tuple, lists)
-    return Affected(change_id, change, attempt, part, parts, users, posts, authors, guarded, shared)
+    users, posts, authors, guarded, sections, topics = map(tuple, lists)
+    names = (users, posts, authors, guarded, sections, topics)
+    return Affected(change_id, change, attempt, part, parts, *names, overflow, shared)

@@ -53,7 +53,7 @@ class ProfileChanged:
 
 @dataclass(frozen=True, slots=True)
 class UserDeleted:
-    """A user was erased, with these posts, and these users followed them."""
+    """A user was erased, with these posts, and these users followed them or were blocked by them."""
 
     user: str
     posts: tuple[str, ...]
@@ -62,16 +62,49 @@ class UserDeleted:
 
 @dataclass(frozen=True, slots=True)
 class SettingsChanged:
-    """A user's settings changed. ``privacy``: who may read their feed did."""
+    """A user's settings changed. ``privacy``: who may read their feed did.
+
+    ``left`` are the numbers of sources that they follow and from now on mute.
+    """
 
     user: str
     privacy: bool
+    left: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FollowsChanged:
-    """These users' follows changed (a block changes two users')."""
+    """What these users follow changed, or whom they block (a block changes two users).
 
+    ``left`` are the numbers of sources that one of them no longer draws from.
+    """
+
+    users: tuple[str, ...]
+    left: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PostScored:
+    """Readers reacted to these posts so much that their counts and scores are new. Rank is soft: no feed is dropped."""
+
+    posts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCrossed:
+    """A source is on its way over the pull line, up or down, or has arrived. ``name`` is an author's id or a tag."""
+
+    source: int
+    name: str
+    is_tag: bool
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """A recalculation changed the feeds of these users, and of all users of these shards."""
+
+    shards: tuple[int, ...]
     users: tuple[str, ...]
 
 
@@ -84,13 +117,15 @@ class SiteChanged:
 class Imported:
     """A chunk of an import was committed: these users, posts and authors are new or changed.
 
-    ``users`` have new profiles, ``followers`` new follows, ``posts`` (by ``authors``) are new or changed.
+    ``users`` have new profiles, ``followers`` new follows, ``posts`` (by ``authors``, with ``tags``, as source numbers:
+    those they had and those they have) are new or changed.
     """
 
     users: tuple[str, ...]
     followers: tuple[str, ...]
     posts: tuple[str, ...]
     authors: tuple[str, ...]
+    tags: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +144,9 @@ Change = (
     | UserDeleted
     | SettingsChanged
     | FollowsChanged
+    | PostScored
+    | SourceCrossed
+    | Reranked
     | SiteChanged
     | Imported
     | Invalidated
@@ -123,6 +161,9 @@ KINDS: dict[str, type[Change]] = {
     "user-deleted": UserDeleted,
     "settings-changed": SettingsChanged,
     "follows-changed": FollowsChanged,
+    "post-scored": PostScored,
+    "source-crossed": SourceCrossed,
+    "reranked": Reranked,
     "site-changed": SiteChanged,
     "imported": Imported,
     "invalidated": Invalidated,
@@ -135,7 +176,7 @@ def kind_of(change: Change) -> str:
     return _NAMES[type(change)]
 
 
-def subject_of(change: Change) -> str:
+def subject_of(change: Change) -> str:  # noqa: PLR0911  # one branch a kind
     """Return what the change is about, for people: ``post hn-1``, ``user ada``, ``site``."""
     match change:
         case PostPublished() | PostEdited() | PostWithdrawn():
@@ -144,6 +185,12 @@ def subject_of(change: Change) -> str:
             return f"user {change.user}"
         case FollowsChanged():
             return "follows of " + ", ".join(change.users)
+        case PostScored():
+            return "posts " + ", ".join(change.posts) if len(change.posts) > 1 else f"post {change.posts[0]}"
+        case SourceCrossed():
+            return f"tag {change.name}" if change.is_tag else f"author {change.name}"
+        case Reranked():
+            return f"ranking of {len(change.shards)} shards and {len(change.users)} users"
         case SiteChanged():
             return "site"
         case Imported():

@@ -20,9 +20,11 @@ from pydantic import (
     model_validator,
 )
 
-from feeds.ids import PATTERN
+from feeds.ids import PATTERN, RESERVED
 
 MAX_CONTENT = 262_144
+MAX_TAG = 64
+"""Characters of a tag."""
 MAX_COUNT = 2**53 - 1
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
@@ -62,6 +64,12 @@ def _rfc3339(value: object) -> object:
     return datetime.fromisoformat(value.upper())
 
 
+def _not_reserved(user: str) -> str:
+    if user in RESERVED:
+        raise ValueError(f"is reserved: /feed/{user} is no user's page")
+    return user
+
+
 def _in_range(moment: datetime) -> datetime:
     if not EARLIEST <= moment < LATEST:
         raise ValueError("must lie in the years 1970 to 9998")
@@ -69,6 +77,7 @@ def _in_range(moment: datetime) -> datetime:
 
 
 Id = Annotated[str, StringConstraints(pattern=PATTERN, max_length=64)]
+UserId = Annotated[Id, AfterValidator(_not_reserved)]
 Line = Annotated[str, AfterValidator(_printable), AfterValidator(_one_line)]
 Name = Annotated[Line, Field(min_length=1, max_length=200)]
 Title = Annotated[Line, Field(max_length=500)]
@@ -76,7 +85,8 @@ Text = Annotated[str, AfterValidator(_printable), Field(max_length=MAX_CONTENT)]
 WebUrl = Annotated[Line, AfterValidator(_web_url), Field(max_length=2000)]
 Tag = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=64, strip_whitespace=True, to_lower=True),  # first, or it strips last
+    # first, or it strips last
+    StringConstraints(min_length=1, max_length=MAX_TAG, strip_whitespace=True, to_lower=True),
     AfterValidator(_printable),
     AfterValidator(_one_line),
 ]
@@ -97,7 +107,7 @@ class PutUser(_Command):
     """Create a user, or replace their profile."""
 
     kind: Literal["put_user"] = "put_user"
-    user: Id
+    user: UserId
     name: Name
     about: Annotated[Text, Field(max_length=2000)] = ""
 
@@ -126,7 +136,7 @@ class PutSettings(_Command):
     muted_authors: Annotated[tuple[Id, ...], Field(max_length=1000)] = ()
     muted_tags: Annotated[tuple[Tag, ...], Field(max_length=1000)] = ()
     page_size: Annotated[int, Field(ge=1, le=25, strict=True)] = 25
-    order: Literal["newest"] = "newest"
+    order: Literal["newest", "ranked", "default"] = "default"
     feed_visibility: Literal["public", "private"] = "public"
 
 
@@ -202,6 +212,50 @@ class Unfollow(_Command):
     author: Id
 
 
+class FollowTag(_Command):
+    """``user`` follows a tag."""
+
+    kind: Literal["follow_tag"] = "follow_tag"
+    user: Id
+    tag: Tag
+
+
+class UnfollowTag(_Command):
+    """``user`` no longer follows a tag."""
+
+    kind: Literal["unfollow_tag"] = "unfollow_tag"
+    user: Id
+    tag: Tag
+
+
+class Reaction(BaseModel):
+    """What a reader did with a post. The same again (post, kind, by and id) is not counted twice.
+
+    ``undo`` takes it back for good: what comes later under the same identity is not counted.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["like", "comment", "view"]
+    by: Id | None = None
+    id: Annotated[Line, Field(min_length=1, max_length=64)] | None = None
+    undo: bool = False
+
+    @model_validator(mode="after")
+    def _has_an_identity(self) -> Self:
+        if self.by is None and self.id is None:
+            raise ValueError("wants by or id: without both it could not be told from the same one delivered twice")
+        return self
+
+
+class React(_Command):
+    """Readers liked, commented on or viewed a post."""
+
+    kind: Literal["react"] = "react"
+    post: Id
+    reactions: Annotated[tuple[Reaction, ...], Field(min_length=1, max_length=1000)]
+
+
 class Block(_Command):
     """``user`` blocks ``blocked``: neither follows the other, nor can until unblocked."""
 
@@ -255,6 +309,9 @@ Command = Annotated[
     | DeletePost
     | Follow
     | Unfollow
+    | FollowTag
+    | UnfollowTag
+    | React
     | Block
     | Unblock
     | PutSite

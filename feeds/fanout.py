@@ -4,16 +4,12 @@ In this order, so that a worker that dies anywhere loses nothing. A worker re-re
 change for more than *which* resource it is about: changes come twice, late and out of order.
 """
 
-import logging
-import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import assert_never
 
 from redis.asyncio import Redis
 
 from feeds import keys, scripts
-from feeds.affected import Affected, entry
+from feeds.activity import Activity
 from feeds.change import (
     Change,
     FollowsChanged,
@@ -21,223 +17,133 @@ from feeds.change import (
     Invalidated,
     PostEdited,
     PostPublished,
+    PostScored,
     PostWithdrawn,
     ProfileChanged,
+    Reranked,
     SettingsChanged,
     SiteChanged,
+    SourceCrossed,
     UserCreated,
     UserDeleted,
 )
+from feeds.delivery import Delivery, everybody
+from feeds.followers import Followers
+from feeds.forgetting import Forgetting
+from feeds.imports import Imports
+from feeds.latest import Latest
 from feeds.model import Post, PostState
+from feeds.parts import POSTS, Parts, chunks
+from feeds.progress import now_ms
+from feeds.readers import Readers
 from feeds.record import Record
+from feeds.tick import Tick
 from feeds.timeline import Timelines
+from feeds.trips import Trips
 from feeds.truth import Truth
-
-CHUNK = 5000
-"""Users that one part concerns; the fan-out of a part is one script call a shard of about 80 users."""
-
-POSTS = 200
-"""Posts that one part concerns: each is looked for in the ledger of all shards."""
-
-log = logging.getLogger(__name__)
-
-
-class Parts:
-    """Reports the parts of one change, one after the other; the last says how many there were."""
-
-    def __init__(self, redis: Redis, change_id: str, change: Change) -> None:
-        self._redis = redis
-        self._change_id = change_id
-        self._change = change
-        self._attempt = secrets.token_hex(4)
-        self._sent = 0
-
-    async def report(
-        self,
-        *,
-        users: Iterable[str] = (),
-        posts: Iterable[str] = (),
-        authors: Iterable[str] = (),
-        guarded: Iterable[str] = (),
-        last: bool = False,
-    ) -> None:
-        """Report the next part; its data is readable now. The ``last`` one carries what all parts share."""
-        part = Affected(
-            self._change_id,
-            self._change,
-            self._attempt,
-            self._sent,
-            self._sent + 1 if last else None,
-            tuple(users),
-            tuple(posts),
-            tuple(authors),
-            tuple(guarded),
-            shared=last,
-        )
-        self._sent += 1
-        await scripts.execute(self._redis, [entry(part)])
 
 
 class Fanout:
     """Makes changes readable and reports whom they affect."""
 
     def __init__(
-        self, redis: Redis, record: Record, timelines: Timelines, *, own_posts: bool = True, chunk: int = CHUNK
+        self,
+        redis: Redis,
+        record: Record,
+        timelines: Timelines,
+        activity: Activity,
+        *,
+        own_posts: bool = True,
+        linger_ms: int,
     ) -> None:
         self._redis = redis
-        self._chunk = chunk
-        self._record = record
+        self._truth = truth = Truth(redis, record)
+        self._activity = activity
         self._timelines = timelines
-        self._own_posts = own_posts
-        self._truth = Truth(redis, record)
+        self._followers = followers = Followers(redis, record)
+        self._latest = latest = Latest(redis, record)
+        self._readers = Readers(redis, truth, followers, timelines)
+        self._imports = Imports(truth, self._readers, timelines, latest)
+        self._forgetting = Forgetting(truth, followers, latest, timelines, own_posts=own_posts)
+        self._trips = trips = Trips(redis)
+        self._written: Tick[str, Post | None] = Tick(self._write)
+        self._delivery = Delivery(trips, truth, timelines, followers, latest, own_posts=own_posts, linger_ms=linger_ms)
 
     async def handle(self, change_id: str, change: Change) -> None:
         """Make a change readable and report all its parts. May be repeated."""
-        parts = Parts(self._redis, change_id, change)
+        parts = Parts(self._trips, change_id, change)
         match change:
-            case PostPublished() | PostEdited() | PostWithdrawn():
-                await self._post(change, parts)
-            case UserCreated() | SettingsChanged():
-                await self._truth.users([change.user])
-                await self._timelines.drop({"feed": [change.user]})
-            case ProfileChanged():
-                await self._truth.users([change.user])
-                await self._posts_of(change.user, parts)
-            case UserDeleted():
-                await self._erase(change, parts)
+            case PostPublished() | PostEdited() | PostWithdrawn() | PostScored():
+                await self._posts(change, parts)
+            case UserCreated() | SettingsChanged() | ProfileChanged() | UserDeleted():
+                await self._user(change, parts)
             case FollowsChanged():
-                for user in change.users:
-                    await self._truth.follows(user)
-                await self._timelines.drop({"feed": change.users})
+                await self._readers.redraw(change.users, change.left)
+            case SourceCrossed():
+                await self._cross(change.source)
             case SiteChanged():
                 await self._truth.site()
             case Imported():
-                await self._import(change, parts)
+                await self._imports.take(change, parts)
             case Invalidated():
-                await self._forget(change, parts)
+                await self._forgetting.forget(change, parts)
+            case Reranked():
+                pass  # what it recalculated is there
             case _:
                 assert_never(change)
-        await parts.report(last=True)
+        await parts.finish()
 
-    async def _post(self, change: PostPublished | PostEdited | PostWithdrawn, parts: Parts) -> None:
-        """Write the post into timelines; begin again where somebody wrote a newer version meanwhile."""
-        while True:
-            post = (await self._truth.posts([change.post])).get(change.post)
-            if post is None or (isinstance(change, PostEdited) and not change.moved):
-                return  # never seen here, or every feed that shows it carries its own tag
-            if await self._spread(post, parts):
-                return
+    async def _posts(self, change: PostPublished | PostEdited | PostWithdrawn | PostScored, parts: Parts) -> None:
+        """Write copies and entries; deliver a post that is in feeds that it was not in before."""
+        if isinstance(change, PostScored):
+            for ids in chunks(change.posts, POSTS):
+                await self._truth.posts(ids)
+                await parts.report(guarded=ids)
+            return
+        post = await self._written.ask(change.post)
+        stays = isinstance(change, PostWithdrawn) or (isinstance(change, PostEdited) and not change.moved)
+        if post is not None and post.state is PostState.PUBLISHED and not stays:
+            await self._delivery.deliver(post, parts)
 
-    async def _spread(self, post: Post, parts: Parts) -> bool:
-        present = post.state is PostState.PUBLISHED
-        own = [post.author] if self._own_posts else []
-        if not await self._timelines.push(post, {"author": [post.author], "feed": own}, present=present):
-            return False
-        first = own
-        async for followers in self._followers(post):
-            if not await self._timelines.push(post, {"feed": followers}, present=present):
-                return False
-            if present:
-                await parts.report(users=[*first, *followers])
-                first = []
-        if present and first:
-            await parts.report(users=first)
-        return True
+    async def _write(self, ids: list[str]) -> list[Post | None]:
+        """Write copies and entries of the posts that the changes of one turn of the loop are about."""
+        found = await self._truth.posts(list(dict.fromkeys(ids)))
+        return [found.get(id_) for id_ in ids]
 
-    async def _followers(self, post: Post) -> AsyncIterator[Sequence[str]]:
-        after = ""
-        while chunk := await self._record.followers(post.author, tags=post.tags, after=after, limit=self._chunk):
-            yield chunk
-            after = chunk[-1]
+    async def _user(self, change: UserCreated | SettingsChanged | ProfileChanged | UserDeleted, parts: Parts) -> None:
+        found = await self._truth.users([change.user])
+        if isinstance(change, ProfileChanged):
+            await parts.report_posts_of(self._truth.record, change.user)
+        elif isinstance(change, UserDeleted):
+            await self._erase(change, [user.num for user in found.values()], parts)
+        else:
+            left = change.left if isinstance(change, SettingsChanged) else ()
+            await self._readers.redraw([change.user], left)
 
-    async def _posts_of(self, author: str, parts: Parts) -> None:
-        async for ids in self._ids_of(author):
-            await parts.report(posts=ids, authors=[author])
-
-    async def _erase(self, change: UserDeleted, parts: Parts) -> None:
-        await self._truth.users([change.user])
-        await self._truth.follows(change.user)
+    async def _erase(self, change: UserDeleted, sources: list[int], parts: Parts) -> None:
+        """Take away what is kept of a user, and the copies of whoever followed them."""
         for ids in chunks(change.posts, POSTS):
             await self._truth.posts(ids)
             await parts.report(posts=ids, authors=[change.user])
-        for followers in chunks(change.followers, self._chunk):
-            await self._lower_follows(followers)
-        await self._timelines.drop({"feed": [change.user], "author": [change.user]})
+        await self._truth.copies.drop(keys.sources(follower) for follower in change.followers)
+        await self._followers.forget(sources)
+        await self._latest.drop(sources)
+        await self._activity.erase(change.user)
 
-    async def _import(self, change: Imported, parts: Parts) -> None:
-        """Drop what the chunk made old; it is read again when it is next needed."""
-        for ids in chunks(change.users, self._chunk):
-            await self._import_users(ids, parts)
-        for ids in chunks(change.followers, self._chunk):
-            await self._lower_follows(ids)
-            await self._timelines.drop({"feed": ids})
-            await parts.report(users=ids)
-        for ids in chunks(change.posts, self._chunk):
-            posts = await self._record.posts(ids)
-            old = [post for post in posts.values() if post.version > 1]
-            await self._truth.copies.drop((post.id, keys.post(post.id), post.version) for post in old)
-            for shown in chunks([post.id for post in old], POSTS):
-                await parts.report(posts=shown)
-        await self._timelines.drop({"author": change.authors, "feed": change.authors if self._own_posts else ()})
-        for users in chunks(await self._record.followers_of(change.authors), self._chunk):
-            await self._timelines.drop({"feed": users})
-            await parts.report(users=users)
-        for authors in chunks(change.authors, POSTS):
-            await parts.report(users=authors, authors=authors)
+    async def _cross(self, source: int) -> None:
+        """Let bakes know which sources they merge; where one falls, have it in every timeline before they cease to.
 
-    async def _import_users(self, ids: Sequence[str], parts: Parts) -> None:
-        """Drop the copies of users who were there before: what shows their old names is affected."""
-        old = [user for user in (await self._record.users(ids)).values() if user.version > 1]
-        await self._truth.copies.drop((user.id, keys.user(user.id), user.version) for user in old)
-        await parts.report(users=ids)
-        for authors in chunks([user.id for user in old], POSTS):
-            await parts.report(authors=authors)
-            shown = [post for author in authors async for ids in self._ids_of(author) for post in ids]
-            for posts in chunks(shown, POSTS):
-                await parts.report(posts=posts)
-
-    async def _lower_follows(self, users: Sequence[str]) -> None:
-        versions = await self._record.follows_versions(users)
-        await self._truth.copies.drop((user, keys.follows(user), version) for user, version in versions.items())
-
-    async def _forget(self, change: Invalidated, parts: Parts) -> None:
-        """Drop every copy that somebody asks to forget, so that the truth is read again, versions equal or not."""
-        if change.user is None:
-            await self._truth.copies.drop_all()
-            await self._timelines.drop_all()
-            return
-        user = change.user
-        proposed = [*await self._timelines.entries("author", user), *await self._timelines.entries("feed", user)]
-        own = [post async for ids in self._ids_of(user, hidden=True) for post in ids]
-        shown = await self._record.candidates(user, before=None, limit=200, own=self._own_posts)
-        await self._forget_copies(user, [*own, *(candidate.post for candidate in (*proposed, *shown))])
-        await self._lower_follows([user])
-        await self._timelines.drop({"feed": [user], "author": [user]})
-        by_user = [candidate.post for candidate in proposed if candidate.author == user]
-        for ids in chunks(dict.fromkeys([*own, *by_user]), POSTS):
-            await parts.report(posts=ids, authors=[user])
-        others = {candidate.post: candidate.author for candidate in (*proposed, *shown) if candidate.author != user}
-        for ids in chunks(others, POSTS):
-            await parts.report(guarded=ids, authors={others[post] for post in ids})
-
-    async def _forget_copies(self, user: str, ids: Sequence[str]) -> None:
-        """Drop the copies of a user, of posts and of their authors; of posts that are gone from the record too."""
-        found = await self._record.posts(list(dict.fromkeys(ids)))
-        posts = dict.fromkeys(ids, 0) | {post.id: post.version for post in found.values()}
-        users = {user: 0} | dict.fromkeys((post.author for post in found.values()), 0)
-        users |= {known.id: known.version for known in (await self._record.users(list(users))).values()}
-        await self._truth.copies.drop((post, keys.post(post), version) for post, version in posts.items())
-        await self._truth.copies.drop((known, keys.user(known), version) for known, version in users.items())
-
-    async def _ids_of(self, author: str, *, hidden: bool = False) -> AsyncIterator[Sequence[str]]:
-        after = ""
-        while ids := await self._record.post_ids(author, after=after, limit=POSTS, hidden=hidden):
-            yield ids
-            after = ids[-1]
-
-
-def chunks(ids: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Yield ids in lists of at most ``size``."""
-    rest = iter(ids)
-    while chunk := list(islice(rest, size)):
-        yield chunk
+        A rebuild reads the states after its log number, so those from after the drop draw from the source again.
+        """
+        pulled = await self._truth.pulled()
+        state = pulled[source][1] if source in pulled else ""
+        if state == "rising":
+            await scripts.execute(self._redis, [("HSET", keys.RISING, source, now_ms())])
+        elif state == "pull":
+            await scripts.execute(self._redis, [("HSETNX", keys.RISING, source, now_ms())])
+        else:
+            await scripts.execute(self._redis, [("HDEL", keys.RISING, source)])
+        if state == "falling":
+            sections = (await self._followers.sections([source]))[source]
+            await self._timelines.drop(everybody(sections))
+            await self._truth.record.settle(source)

@@ -9,3 +9,5 @@ FANOUT_FAILURES = Counter("edgebake_fanout_failures_total", "Changes whose fan-o
 FANOUT_SECONDS = Histogram(
     "edgebake_fanout_seconds", "Time to fan a change out", buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10)
 )
+RECOMPUTED = Counter("edgebake_recomputed_total", "Timelines that recalculations wrote")
+RECOMPUTES = Counter("edgebake_recomputes_total", "Recalculations that this process ended", ["state"])

@@ -1,8 +1,15 @@
-"""The resources a feed is baked from, as the system of record holds them. Times are Unix milliseconds."""
+"""The resources a feed is baked from, as the system of record holds them. Times are Unix milliseconds.
 
-from dataclasses import dataclass
+Posts and users have numbers besides their ids, given once by the system of record: what Redis packs is made of them.
+A *source number* is a user's number, or a tag's with the highest of 32 bits set (``TAG``).
+"""
+
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+TAG = 1 << 31
+"""The bit that tells a tag's source number from an author's."""
 
 
 class PostState(StrEnum):
@@ -29,19 +36,6 @@ class OrderKey(NamedTuple):
     post: str
 
 
-class Candidate(NamedTuple):
-    """A post that a timeline proposes."""
-
-    published_ms: int
-    post: str
-    author: str
-
-    @property
-    def key(self) -> OrderKey:
-        """The candidate's place in the feed."""
-        return OrderKey(self.published_ms, self.post)
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a user wants their feed."""
@@ -50,13 +44,16 @@ class Settings:
     muted_authors: tuple[str, ...] = ()
     muted_tags: tuple[str, ...] = ()
     page_size: int = 25  # 1 to 25
-    order: str = "newest"
+    order: Literal["newest", "ranked", "default"] = "default"  # what the deployment shows
     feed_visibility: str = "public"  # or private: who may read the user's *feed*; posts are public
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user: profile and settings. ``version`` rises with each, ``profile_version`` with the profile."""
+    """A user: profile and settings. ``version`` rises with each, ``profile_version`` with the profile.
+
+    ``num`` is theirs for good; 0 before the record gave one.
+    """
 
     id: str
     name: str
@@ -65,20 +62,26 @@ class User:
     settings: Settings
     version: int
     profile_version: int
+    num: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Follows:
-    """Whom a user follows, sorted by id. ``version`` rises with each follow, unfollow and block."""
+    """Whom a user follows and which tags, each sorted. ``version`` rises with each follow, unfollow and block."""
 
     user: str
     authors: tuple[str, ...]
     version: int
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A post. ``version`` rises with each write. ``content`` is as it was given: clean it before it is shown."""
+    """A post. ``version`` rises with each write. ``content`` is as it was given: clean it before it is shown.
+
+    Counts are those *shown and scored*; what readers did since is folded in when it is enough. ``tag_nums`` are source
+    numbers in the order of ``tags``. Numbers follow from ids, so they do not compare; 0 before the record gave one.
+    """
 
     id: str
     author: str
@@ -94,11 +97,104 @@ class Post:
     comments: int
     views: int
     version: int
+    num: int = field(default=0, compare=False)
+    author_num: int = field(default=0, compare=False)
+    tag_nums: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def key(self) -> OrderKey:
         """The post's place in any feed."""
         return OrderKey(self.published_ms, self.id)
+
+    @property
+    def entry(self) -> "Entry":
+        """What ranking knows of the post."""
+        counts = (self.likes, self.comments, self.views)
+        live = self.state is PostState.PUBLISHED
+        return Entry(self.num, self.id, self.author_num, self.published_ms, *counts, self.tag_nums, live, self.version)
+
+
+class Entry(NamedTuple):
+    """What ranking knows of a post: a row of the catalogue. Authors and tags are source numbers.
+
+    ``version`` is the post's; ``live`` tells whether it is published. Counts are those that its card shows.
+    """
+
+    num: int
+    post: str
+    author: int
+    published_ms: int
+    likes: int
+    comments: int
+    views: int
+    tags: tuple[int, ...]
+    live: bool
+    version: int
+
+    @property
+    def key(self) -> OrderKey:
+        """The post's place in a feed that is newest first."""
+        return OrderKey(self.published_ms, self.post)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a user's feed draws from and leaves out, as source numbers, each sorted.
+
+    ``num`` is the user's own number. ``blocked`` are users who block this one or whom this one blocks. ``version``
+    rises with each change of follows, mutes and blocks.
+    """
+
+    user: str
+    num: int
+    authors: tuple[int, ...]
+    tags: tuple[int, ...]
+    muted_authors: tuple[int, ...]
+    muted_tags: tuple[int, ...]
+    blocked: tuple[int, ...]
+    version: int
+
+
+class PulledSource(NamedTuple):
+    """A source over the pull line, or on its way. ``name`` is the author's id or the tag.
+
+    ``state``: *rising* is pulled and pushed, *pull* is pulled alone, *falling* is pulled and pushed again.
+    """
+
+    name: str
+    is_tag: bool
+    state: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """The sources, by number, whose posts a bake merges. ``version`` rises whenever one changes its state."""
+
+    version: int
+    sources: dict[int, PulledSource]
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """A user's own part of ranking, as the last recalculation froze it.
+
+    ``authors``: source number → the user's reactions to their posts. ``shown``: post number → how many recalculations
+    found it shown.
+    """
+
+    authors: dict[int, int]
+    shown: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A ranking epoch: the platform's averages a post, frozen until a recalculation begins the next. 0 is the first."""
+
+    number: int = 0
+    likes: float = 0.0
+    comments: float = 0.0
+    views: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

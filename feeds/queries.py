@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import orjson
-from sqlalchemy import Row, select
+from sqlalchemy import BigInteger, Row, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feeds.many import among
-from feeds.model import Follows, Post, PostState, Settings, Site, User, UserState
-from feeds.schema import follows, mutes, posts, site, users
+from feeds.model import TAG, Follows, Post, PostState, Settings, Site, User, UserState
+from feeds.schema import follows, mutes, posts, site, tag_follows, tags, users
 
 
 async def find_users(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, User]:
@@ -20,16 +20,13 @@ async def find_users(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Use
 
 
 async def find_follows(conn: AsyncConnection, user: str) -> Follows:
-    """Return whom a user follows."""
+    """Return whom and what a user follows."""
     version = await conn.scalar(select(users.c.follows_version).where(users.c.id == user))
     query = select(follows.c.author).where(follows.c.user == user).order_by(follows.c.author)
-    return Follows(user, tuple((await conn.execute(query)).scalars().all()), version or 0)
-
-
-async def find_follows_versions(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, int]:
-    """Return the versions of these users' follows."""
-    query = select(users.c.id, users.c.follows_version).where(among(conn, users.c.id, ids))
-    return {row.id: row.follows_version for row in await conn.execute(query)}
+    authors = (await conn.execute(query)).scalars().all()
+    named = select(tags.c.tag).join(tag_follows, tag_follows.c.tag == tags.c.num + literal(TAG, BigInteger))
+    found = (await conn.execute(named.where(tag_follows.c.user == user))).scalars().all()
+    return Follows(user, tuple(authors), version or 0, tuple(sorted(found)))
 
 
 async def find_posts(conn: AsyncConnection, ids: Sequence[str], *, lock: bool = False) -> dict[str, Post]:
@@ -38,6 +35,12 @@ async def find_posts(conn: AsyncConnection, ids: Sequence[str], *, lock: bool = 
     if lock:
         query = query.with_for_update()
     return {row.id: _post(row) for row in await conn.execute(query)}
+
+
+async def find_posts_by_num(conn: AsyncConnection, nums: Sequence[int]) -> dict[int, Post]:
+    """Return those of the posts of these numbers that exist or did."""
+    query = select(posts).where(among(conn, posts.c.num, nums))
+    return {row.num: _post(row) for row in await conn.execute(query)}
 
 
 async def find_site(conn: AsyncConnection) -> Site:
@@ -65,7 +68,7 @@ def _user(row: Row[tuple[object, ...]], muted: list[tuple[str, str]]) -> User:
         order=row.feed_order,
         feed_visibility=row.feed_visibility,
     )
-    return User(row.id, row.name, row.about, UserState(row.state), settings, row.version, row.profile_version)
+    return User(row.id, row.name, row.about, UserState(row.state), settings, row.version, row.profile_version, row.num)
 
 
 def _post(row: Row[tuple[object, ...]]) -> Post:
@@ -84,4 +87,7 @@ def _post(row: Row[tuple[object, ...]]) -> Post:
         comments=row.comments,
         views=row.views,
         version=row.version,
+        num=row.num,
+        author_num=row.author_num,
+        tag_nums=tuple(orjson.loads(row.tag_nums)),
     )

@@ -1,13 +1,15 @@
 """The relay: takes rows out of the outbox that were not relayed yet and numbers them into the change stream.
 
 One process relays at a time, by a lease; two would do no harm but double work. It also sees to it that a post
-appears when its time has come, and forgets rows that were live for a week.
+appears when its time has come and that a source that rose over the pull line is pulled, and forgets rows that were
+live for a week.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from math import inf
 
 from redis.asyncio import Redis
 
@@ -25,6 +27,7 @@ LEASE_S = 3.0
 LISTEN_S = 1.0
 KEEP_MS = 7 * 86_400_000
 PRUNE_EVERY_S = 3600.0
+CROSS_EVERY_S = 5.0
 
 log = logging.getLogger(__name__)
 events = logging.getLogger("edgebake.events")
@@ -33,23 +36,23 @@ events = logging.getLogger("edgebake.events")
 class Relay:
     """Moves changes from the outbox into the stream."""
 
-    def __init__(self, redis: Redis, record: Record) -> None:
+    def __init__(self, redis: Redis, record: Record, *, linger_ms: int = 0) -> None:
+        """``linger_ms`` is how long an answer may live that was baked before a source rose over the pull line."""
         self._redis = redis
         self._record = record
+        self._linger_ms = linger_ms
         self._due_ms = 0
+        self._crossed = self._pruned = -inf
         self._lease = redis.lock(keys.RELAY_LEASE, timeout=LEASE_S, thread_local=False)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until ``stop`` is set, woken by pub/sub and, where a message is lost, by a poll."""
-        pruned = 0.0
         async with wakes(self._redis, keys.WAKE_RELAY) as woken:
             while not stop.is_set():
                 woken.clear()  # before the work, so that a wake during it is not lost
                 if await hold(self._lease):
                     await self.relay()
-                    if asyncio.get_running_loop().time() - pruned > PRUNE_EVERY_S:
-                        pruned = asyncio.get_running_loop().time()
-                        await self._record.outbox_prune(now_ms() - KEEP_MS)
+                    await self._tidy()
                 await came(woken, POLL_S)
         await let_go(self._lease)
 
@@ -64,6 +67,16 @@ class Relay:
             for row in rows:
                 _tell(row)
         return total
+
+    async def _tidy(self) -> None:
+        """Pull what has risen for long enough, and forget what was live for long, each once in a while."""
+        now = asyncio.get_running_loop().time()
+        if now - self._crossed > CROSS_EVERY_S:
+            self._crossed = now
+            await self._record.cross_due(now_ms(), self._linger_ms)
+        if now - self._pruned > PRUNE_EVERY_S:
+            self._pruned = now
+            await self._record.outbox_prune(now_ms() - KEEP_MS)
 
     async def _publish_due(self) -> None:
         """Publish what is due; look for posts that were scheduled since at least once a LOOK_MS."""

@@ -2,18 +2,27 @@
 
 | table | holds |
 | --- | --- |
-| users | profile, settings and the versions of a user; a deleted one keeps id and versions |
+| users | profile, settings and the versions of a user; a deleted one keeps number, id and versions |
+| tags | the number of each tag that was ever on a post, followed or muted |
 | mutes | the authors and tags that a user does not want to see |
 | follows | who follows whom; both are live users |
+| tag_follows | who follows which tag |
 | blocks | who blocks whom; it outlives the blocked, so that nobody returns by deleting themselves |
-| posts | posts in any state; a deleted one keeps id, author, published time and version |
-| post_tags | an index of posts by tag; the order in which tags are shown is in ``posts.tags`` |
+| posts | posts in any state; a deleted one keeps number, id, author, published time and version |
+| post_tags | an index of *published* posts by tag; the order in which tags are shown is in ``posts.tags`` |
+| reactions | which reactions were counted, so that none is twice; an undone one stays |
+| engagement | reactions to a post that its row does not show yet |
+| audiences | how many follow a source |
+| pulled | sources that are pulled, or were; one that is pushed again keeps its version |
+| activity | when a user was last active |
+| ranking | one row: the ranking epoch |
 | site | one row |
 | applied | the source's own version last applied to each subject, there or not: the tombstones of out-of-order events |
 | outbox | the changes |
 | idempotency | outcomes of keyed requests, for 24 hours |
 
-Ids compare by bytes everywhere, as Python compares them. Times are Unix milliseconds.
+Ids compare by bytes everywhere, as Python compares them. Times are Unix milliseconds. A *source number* is a user's
+number, or a tag's with the bit ``model.TAG``. No row with a number is ever removed, so no number is given twice.
 """
 
 from typing import Any
@@ -21,11 +30,13 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    Float,
     Index,
     Integer,
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -44,6 +55,10 @@ Id = String().with_variant(String(collation="C"), "postgresql")
 """An id, in byte order: PostgreSQL's default collation orders by language."""
 
 
+Number = BigInteger().with_variant(Integer, "sqlite")
+"""A number that a row may be found by: in SQLite the row's own."""
+
+
 def _id(name: str, **more: Any) -> Column[str]:
     return Column(name, Id, nullable=False, **more)
 
@@ -56,10 +71,16 @@ def _number(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False)
 
 
+def _key(name: str, *, given: bool) -> Column[int]:
+    """Return a primary key that the database numbers, unless it is ``given``."""
+    return Column(name, Number, primary_key=True, autoincrement=not given)
+
+
 users = Table(
     "users",
     metadata,
-    _id("id", primary_key=True),
+    _key("num", given=False),
+    _id("id", unique=True),
     _text("state"),
     _text("name"),
     _text("about"),
@@ -72,6 +93,8 @@ users = Table(
     _number("follows_version"),
 )
 
+tags = Table("tags", metadata, _key("num", given=False), _id("tag", unique=True))
+
 mutes = Table(
     "mutes",
     metadata,
@@ -79,6 +102,7 @@ mutes = Table(
     _text("kind"),  # "author" or "tag"
     _id("value"),
     PrimaryKeyConstraint("user", "kind", "value"),
+    Index("ix_mutes_value_kind", "value", "kind"),
     sqlite_with_rowid=False,
 )
 
@@ -92,49 +116,127 @@ follows = Table(
     sqlite_with_rowid=False,
 )
 
+tag_follows = Table(
+    "tag_follows",
+    metadata,
+    _id("user"),
+    _number("tag"),  # its source number
+    PrimaryKeyConstraint("user", "tag"),
+    Index("ix_tag_follows_tag_user", "tag", "user"),
+    sqlite_with_rowid=False,
+)
+
 blocks = Table(
     "blocks",
     metadata,
     _id("user"),
     _id("blocked"),
     PrimaryKeyConstraint("user", "blocked"),
+    Index("ix_blocks_blocked_user", "blocked", "user"),
     sqlite_with_rowid=False,
 )
 
 posts = Table(
     "posts",
     metadata,
-    _id("id", primary_key=True),
+    _key("num", given=False),
+    _id("id", unique=True),
     _id("author"),
+    _number("author_num"),
     _text("state"),
-    _text("title"),
-    Column("url", Text),
-    _text("content"),
-    _text("content_type"),
-    _text("tags"),  # a JSON list
     _number("published_ms"),
     _number("edited_ms"),
     _number("likes"),
     _number("comments"),
     _number("views"),
     _number("version"),
+    _text("tags"),  # a JSON list
+    _text("tag_nums"),  # a JSON list of their source numbers
+    _text("title"),
+    Column("url", Text),
+    _text("content_type"),
+    _text("content"),  # last: what stands behind a long text is read slowly
 )
 
 is_published = posts.c.state == literal_column("'published'")
 is_scheduled = posts.c.state == literal_column("'scheduled'")
 """Spelt as constants: a planner uses a partial index only where it can read the condition in the query."""
 
-Index("ix_posts_author_newest", posts.c.author, posts.c.state, posts.c.published_ms, posts.c.id)
+Index(
+    "ix_posts_author_newest",
+    *(posts.c.author_num, posts.c.state, posts.c.published_ms, posts.c.id),
+    postgresql_include=["num"],  # SQLite has it there as it is
+)
+Index("ix_posts_newest", posts.c.published_ms, posts.c.id, sqlite_where=is_published, postgresql_where=is_published)
 Index("ix_posts_due", posts.c.published_ms, sqlite_where=is_scheduled, postgresql_where=is_scheduled)
 
 post_tags = Table(
     "post_tags",
     metadata,
+    _number("tag"),  # its source number
+    _number("published_ms"),
     _id("post"),
-    _id("tag"),
-    PrimaryKeyConstraint("post", "tag"),
-    Index("ix_post_tags_tag", "tag", "post"),
+    _number("num"),
+    _number("author"),
+    PrimaryKeyConstraint("tag", "published_ms", "post"),
+    Index("ix_post_tags_num_tag", "num", "tag"),
     sqlite_with_rowid=False,
+)
+
+reactions = Table(
+    "reactions",
+    metadata,
+    _number("post"),
+    Column("kind", SmallInteger, nullable=False),  # 0 like, 1 comment, 2 view
+    _id("by"),  # "" for nobody known
+    _id("id"),  # "" for the only one of its kind
+    _number("made_ms"),
+    Column("undone", SmallInteger, nullable=False),  # 1: it counts no longer, and never again
+    PrimaryKeyConstraint("post", "kind", "by", "id"),
+    sqlite_with_rowid=False,
+)
+
+is_by_somebody = reactions.c.by != literal_column("''")
+Index(
+    "ix_reactions_by", reactions.c.by, reactions.c.made_ms, sqlite_where=is_by_somebody, postgresql_where=is_by_somebody
+)
+
+engagement = Table(
+    "engagement",
+    metadata,
+    _key("post", given=True),
+    _number("likes"),
+    _number("comments"),
+    _number("views"),
+)
+
+audiences = Table("audiences", metadata, _key("source", given=True), _number("followers"))
+
+pulled = Table(
+    "pulled",
+    metadata,
+    _key("source", given=True),
+    _text("state"),
+    _number("since_ms"),
+    _number("version"),
+)
+
+activity = Table(
+    "activity",
+    metadata,
+    _id("user", primary_key=True),
+    _number("active_ms"),
+    sqlite_with_rowid=False,
+)
+
+ranking = Table(
+    "ranking",
+    metadata,
+    _id("id", primary_key=True),  # "ranking"
+    _number("number"),
+    Column("likes", Float, nullable=False),
+    Column("comments", Float, nullable=False),
+    Column("views", Float, nullable=False),
 )
 
 site = Table(

@@ -1,4 +1,4 @@
-"""The atomic operations on copies, timelines and progress: one Lua file each, called by its digest."""
+"""The atomic operations on what feeds keep in Redis: one Lua file each, called by its digest."""
 
 import asyncio
 import hashlib
@@ -27,14 +27,33 @@ def _read(name: str) -> str:
     return digest
 
 
-PUT = _read("put")
-DROP = _read("drop")
-PUSH = _read("push")
-BEGIN = _read("begin")
-INSTALL = _read("install")
 READ = _read("read")
 PROGRESS = _read("progress")
 RAISE = _read("raise")
+PUT = _read("put")
+ENTRY = _read("entry")
+FLOOR = _read("floor")
+PUSH = _read("push")
+DROP = _read("drop")
+CREATE = _read("create")
+INSTALL = _read("install")
+STATES = _read("states")
+FORGET_FRESH = _read("forget_fresh")
+TASTE = _read("taste")
+TOUCH = _read("touch")
+GUEST = _read("guest")
+RETIRE = _read("retire")
+EXPIRE = _read("expire")
+ORPHANS = _read("orphans")
+LIST = _read("list")
+LIST_BEGIN = _read("list_begin")
+LIST_INSTALL = _read("list_install")
+LIST_ENTER = _read("list_enter")
+LIST_FORGET = _read("list_forget")
+LATEST_BEGIN = _read("latest_begin")
+LATEST_INSTALL = _read("latest_install")
+LATEST_PUSH = _read("latest_push")
+SEEN = _read("seen")
 
 
 def call(script: str, keys: Sequence[str], *arguments: object) -> Command:
@@ -47,6 +66,8 @@ async def execute(redis: Redis, commands: Sequence[Command], texts: Mapping[str,
 
     Every script may run twice, so the whole trip is sent again then. Raises what redis-py raises.
     """
+    if not commands:
+        return []
     try:
         return await _send(redis, commands)
     except NoScriptError:

@@ -1,107 +1,105 @@
-"""Reads of the system of record that say what feeds draw from: who follows whom, and which posts that proposes."""
+"""Reads of the system of record that say what feeds draw from, and who draws from a source."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Select,
-    Subquery,
-    and_,
-    exists,
-    func,
-    literal,
-    or_,
-    select,
-    true,
-    tuple_,
-    union_all,
-)
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, exists, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from feeds.database import is_postgresql
 from feeds.many import among
-from feeds.model import Candidate, OrderKey
-from feeds.schema import follows, is_published, mutes, post_tags, posts
+from feeds.model import TAG, Sources
+from feeds.schema import activity, blocks, follows, is_published, mutes, posts, tag_follows, tags, users
 
 
-async def followers(conn: AsyncConnection, author: str, tags: Sequence[str], after: str, limit: int) -> list[str]:
-    """Return who follows ``author`` and mutes neither them nor one of ``tags``, by id, above ``after``."""
-    unwanted = [and_(mutes.c.kind == "author", mutes.c.value == author)]
-    if tags:
-        unwanted.append(and_(mutes.c.kind == "tag", among(conn, mutes.c.value, tags)))
-    query = (
-        select(follows.c.user)
-        .where(follows.c.author == author, follows.c.user > after)
-        .where(~exists().where(mutes.c.user == follows.c.user, or_(*unwanted)))
-        .order_by(follows.c.user)
-        .limit(limit)
+async def find_sources(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Sources]:
+    """Return what these users' feeds draw from; number 0, version 0 and nothing for an unknown one."""
+    query = select(users.c.id, users.c.num, users.c.version + users.c.follows_version).where(
+        among(conn, users.c.id, ids)
     )
-    return list((await conn.execute(query)).scalars().all())
+    known = {id_: (num, version) for id_, num, version in await conn.execute(query)}
+    drawn: dict[tuple[str, str], list[int]] = defaultdict(list)
+    if known:
+        for user, kind, num in await conn.execute(_drawn(conn, list(known))):
+            drawn[user, kind].append(num)
+    return {user: _sources(user, *known.get(user, (0, 0)), drawn) for user in ids}
 
 
-async def followers_of(conn: AsyncConnection, authors: Sequence[str]) -> list[str]:
-    """Return everybody who follows one of ``authors``, muted or not, each once."""
-    query = select(follows.c.user).where(among(conn, follows.c.author, authors))
-    return sorted(set((await conn.execute(query)).scalars().all()))
+async def followers(
+    conn: AsyncConnection, source: int, after: str, limit: int, active_since_ms: int | None
+) -> list[str]:
+    """Return who draws from ``source`` and does not mute it, by id, above ``after``."""
+    user, query = _drawing(source)
+    query = query.where(user > after)
+    if active_since_ms is not None:
+        query = query.where(exists().where(activity.c.user == user, activity.c.active_ms >= active_since_ms))
+    return list((await conn.execute(query.order_by(user).limit(limit))).scalars().all())
 
 
-async def candidates(
-    conn: AsyncConnection, user: str, before: OrderKey | None, limit: int, own: bool
-) -> list[Candidate]:
-    """Return the newest published posts for a user's feed, strictly below ``before``, muted ones left out."""
-    drawn = select(follows.c.author).where(follows.c.user == user)
-    if own:
-        drawn = union_all(drawn, select(literal(user)))  # type: ignore[assignment]  # both select one column
-    authors = drawn.subquery()
-    muted = exists().where(mutes.c.user == user, mutes.c.kind == "author", mutes.c.value == authors.c.author)
-    mutes_tags = exists().where(mutes.c.user == user, mutes.c.kind == "tag")  # asked once, before any post
-    newest = _newest(before, limit).where(or_(~mutes_tags, ~_has_muted_tag(user)))
-    if is_postgresql(conn):
-        query = _newest_of_each(newest, authors, limit).where(~muted)
-    else:  # which has no LATERAL, and needs none
-        query = newest.join(authors, authors.c.author == posts.c.author).where(~muted)
-    return [Candidate(*row) for row in await conn.execute(query)]
+async def followers_among(conn: AsyncConnection, nums: Sequence[int], ids: Sequence[str]) -> list[str]:
+    """Return those of the users that draw from one of these sources and do not mute it, sorted."""
+    found: set[str] = set()
+    for source in nums:
+        user, query = _drawing(source)
+        found |= set((await conn.execute(query.where(among(conn, user, ids)))).scalars().all())
+    return sorted(found)
 
 
-async def author_posts(conn: AsyncConnection, author: str, before: OrderKey | None, limit: int) -> list[Candidate]:
-    """Return an author's newest published posts, strictly below ``before``."""
-    return [Candidate(*row) for row in await conn.execute(_newest(before, limit).where(posts.c.author == author))]
+async def followers_of_sources(conn: AsyncConnection, nums: Sequence[int]) -> list[str]:
+    """Return everybody who follows one of these sources, muted or not, each once."""
+    authors = select(users.c.id).where(among(conn, users.c.num, [num for num in nums if num < TAG]))
+    by_author = select(follows.c.user).where(follows.c.author.in_(authors))
+    by_tag = select(tag_follows.c.user).where(among(conn, tag_follows.c.tag, [num for num in nums if num >= TAG]))
+    return sorted((await conn.execute(by_author.union(by_tag))).scalars().all())
 
 
 async def post_ids(conn: AsyncConnection, author: str, after: str, limit: int, *, hidden: bool) -> list[str]:
     """Return the ids of an author's published posts, or of all, sorted, above ``after``."""
-    query = select(posts.c.id).where(posts.c.author == author, posts.c.id > after)
+    query = select(posts.c.id).where(posts.c.author_num == number_of(author), posts.c.id > after)
     if not hidden:
         query = query.where(is_published)
     return list((await conn.execute(query.order_by(posts.c.id).limit(limit))).scalars().all())
 
 
-async def some_users(conn: AsyncConnection, limit: int) -> list[str]:
-    """Return users who follow most authors that have posts."""
-    has_posts = exists().where(posts.c.author == follows.c.author, is_published)
-    query = select(follows.c.user).where(has_posts).group_by(follows.c.user)
-    query = query.order_by(func.count().desc(), follows.c.user).limit(limit)
-    return list((await conn.execute(query)).scalars().all())
+def number_of(user: str) -> ColumnElement[int]:
+    """Return the number of a user as an expression; null for an unknown one."""
+    return select(users.c.num).where(users.c.id == user).scalar_subquery()
 
 
-def _newest(before: OrderKey | None, limit: int) -> Select[Any]:
-    query = select(posts.c.published_ms, posts.c.id, posts.c.author).where(is_published)
-    if before is not None:
-        place = tuple_(literal(before.published_ms, BigInteger), literal(before.post))
-        query = query.where(tuple_(posts.c.published_ms, posts.c.id) < place)
-    return query.order_by(posts.c.published_ms.desc(), posts.c.id.desc()).limit(limit)
+def _drawn(conn: AsyncConnection, ids: list[str]) -> Any:
+    """Return the query of all that these users draw from and leave out: user, which list, source number."""
+    followed = select(follows.c.user, literal("authors"), users.c.num).join(users, users.c.id == follows.c.author)
+    tagged = select(tag_follows.c.user, literal("tags"), tag_follows.c.tag)
+    unwanted = select(mutes.c.user, literal("muted_authors"), users.c.num).join(users, users.c.id == mutes.c.value)
+    source = tags.c.num + literal(TAG, BigInteger)
+    untagged = select(mutes.c.user, literal("muted_tags"), source).join(tags, tags.c.tag == mutes.c.value)
+    blocked = select(blocks.c.user, literal("blocked"), users.c.num).join(users, users.c.id == blocks.c.blocked)
+    blocking = select(blocks.c.blocked, literal("blocked"), users.c.num).join(users, users.c.id == blocks.c.user)
+    return union_all(
+        followed.where(among(conn, follows.c.user, ids)),
+        tagged.where(among(conn, tag_follows.c.user, ids)),
+        unwanted.where(among(conn, mutes.c.user, ids), mutes.c.kind == "author"),
+        untagged.where(among(conn, mutes.c.user, ids), mutes.c.kind == "tag"),
+        blocked.where(among(conn, blocks.c.user, ids)),
+        blocking.where(among(conn, blocks.c.blocked, ids)),
+    )
 
 
-def _newest_of_each(newest: Select[Any], authors: Subquery, limit: int) -> Select[Any]:
-    """Return ``newest`` of each author merged. Of a plain join PostgreSQL at times makes a scan of all posts."""
-    each = newest.where(posts.c.author == authors.c.author).lateral("newest")
-    query = select(each.c.published_ms, each.c.id, each.c.author).select_from(authors.join(each, true()))
-    return query.order_by(each.c.published_ms.desc(), each.c.id.desc()).limit(limit)
+def _sources(user: str, num: int, version: int, drawn: dict[tuple[str, str], list[int]]) -> Sources:
+    def named(kind: str) -> tuple[int, ...]:
+        return tuple(sorted(set(drawn.get((user, kind), ()))))
+
+    lists = (named("authors"), named("tags"), named("muted_authors"), named("muted_tags"), named("blocked"))
+    return Sources(user, num, *lists, version)
 
 
-def _has_muted_tag(user: str) -> ColumnElement[bool]:
-    muted = and_(mutes.c.user == user, mutes.c.kind == "tag", mutes.c.value == post_tags.c.tag)
-    tags = select(literal(1)).select_from(post_tags.join(mutes, muted)).where(post_tags.c.post == posts.c.id)
-    return tags.correlate(posts).exists()
+def _drawing(source: int) -> tuple[ColumnElement[str], Select[Any]]:
+    """Return the query of those who draw from a source and do not mute it, and its column."""
+    if source >= TAG:
+        name = select(tags.c.tag).where(tags.c.num == source - TAG).scalar_subquery()
+        user, draws, kind = tag_follows.c.user, tag_follows.c.tag == source, "tag"
+    else:
+        name = select(users.c.id).where(users.c.num == source).scalar_subquery()
+        user, draws, kind = follows.c.user, follows.c.author == name, "author"
+    muted = exists().where(and_(mutes.c.user == user, mutes.c.kind == kind, mutes.c.value == name))
+    return user, select(user).where(draws, ~muted)

@@ -12,7 +12,8 @@ from feeds.fanout import Fanout
 from feeds.stream import LEASE_MS, Entry, Group, came
 
 GROUP = "fanout"
-AT_ONCE = 32
+AT_ONCE = 64
+"""Changes that are handled side by side: their trips are shared."""
 BLOCK_MS = 1000
 
 log = logging.getLogger(__name__)

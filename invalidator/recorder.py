@@ -75,7 +75,8 @@ def portions(parts: Iterable[tuple[bytes, Affected]]) -> Iterator[list[tuple[byt
     for entry, part in parts:
         names = len(part.posts) + len(part.authors) + len(part.guarded)
         portion.append((entry, part))
-        size += len(part.users) + names * len(ALL_SHARDS)
+        named = len(part.users) + sum(section.count("\n") + 1 for section in part.sections)
+        size += named + names * len(ALL_SHARDS)
         if size >= TAGS_A_TRIP:
             yield portion
             portion, size = [], 0

@@ -2,20 +2,27 @@
 
 | change | dropped with each part | dropped with the part that completes the others |
 | --- | --- | --- |
-| post published | ``u-`` of its followers | ``p-`` of it, ``a-`` of its author |
-| post edited | ``u-`` of followers, where its place in feeds may have changed | ``p-``; ``a-`` where it moved |
+| post published | ``u-`` of its readers | ``p-``, ``a-`` of its author, ``t-`` of its pulled tags; ``o``, see below |
+| post edited | ``u-`` of readers, where its place in feeds may have changed | ``p-``; where it moved the others too |
 | post withdrawn | | ``p-`` of it |
 | user created, settings changed | | ``u-`` |
 | profile changed | ``p-`` of the author's posts, under the guard of ``a-`` | ``u-``, ``a-`` |
 | user deleted | the same | ``u-``, ``a-`` |
 | follows changed | | ``u-`` of each |
+| post scored | nothing: ``p-`` as a guard | |
+| source crossed | | nothing: both sides of the line show the same |
+| reranked | | ``s-`` of the shards, ``u-`` of the users |
 | site changed | | ``g`` |
 | imported | ``u-``, ``p-``, ``a-`` as reported | |
 | invalidated | ``p-`` of the user's posts | ``u-``, ``a-``; or ``g`` |
 
+The readers of a source that is pulled are not named: their feeds carry its ``a-`` or ``t-``, or, where not all sources
+found room, ``o``.
+
 A guard is recorded in the fence alone: a bake that showed the author's old name must not pass while the posts' tags
 are still being looked for in the ledger, part by part. What a user's invalidation made bakers read again (posts that
-their feed shows, by others) is guarded too: bakers keep posts for as long as the fence knows them unchanged.
+their feed shows, by others) is guarded too: bakers keep posts for as long as the fence knows them unchanged. So is a
+post whose counts and score are new: rank is soft, it shows at the next bake.
 """
 
 from collections import defaultdict
@@ -31,14 +38,19 @@ from feeds.change import (
     Invalidated,
     PostEdited,
     PostPublished,
+    PostScored,
     PostWithdrawn,
     ProfileChanged,
+    Reranked,
     SettingsChanged,
     SiteChanged,
+    SourceCrossed,
     UserCreated,
     UserDeleted,
 )
 from feeds.ids import shard_of
+
+USER = tags.user_tag("")
 
 
 def shared_tags(affected: Affected) -> Iterator[str]:
@@ -46,11 +58,12 @@ def shared_tags(affected: Affected) -> Iterator[str]:
     change = affected.change
     match change:
         case PostPublished():
-            yield from (tags.post_tag(change.post), tags.author_tag(change.author))
+            yield tags.post_tag(change.post)
+            yield from _gained(affected, change.author)
         case PostEdited():
             yield tags.post_tag(change.post)
             if change.moved:
-                yield tags.author_tag(change.author)
+                yield from _gained(affected, change.author)
         case PostWithdrawn():
             yield tags.post_tag(change.post)
         case UserCreated() | SettingsChanged():
@@ -61,7 +74,10 @@ def shared_tags(affected: Affected) -> Iterator[str]:
             yield from map(tags.user_tag, change.users)
         case SiteChanged():
             yield tags.GLOBAL
-        case Imported():
+        case Reranked():
+            yield from map(tags.shard_tag, change.shards)
+            yield from map(tags.user_tag, change.users)
+        case Imported() | PostScored() | SourceCrossed():
             return
         case Invalidated():
             yield from _forgotten(change.user)
@@ -87,7 +103,9 @@ def guard_tags(affected: Affected) -> Iterator[str]:
 
 
 def shards_of(tag: str) -> Iterable[int]:
-    """Return the shards in which answers with this tag may be: a user's own for ``u-``, else all."""
+    """Return the shards in which answers with this tag may be: one for ``u-`` and ``s-``, else all."""
+    if tag.startswith("s-"):
+        return (int(tag[2:], 16),)
     return (shard_of(tag[2:]),) if tag.startswith("u-") else ALL_SHARDS
 
 
@@ -101,7 +119,14 @@ def by_shard(parts: Iterable[Affected]) -> dict[int, Tags]:
         for tag in guard_tags(part):
             for shard in shards_of(tag):
                 found[shard].guards.add(tag)
+        for section in part.sections:
+            found[shard_of(section.partition("\n")[0])].dropped.update(section_tags(section))
     return found
+
+
+def section_tags(section: str) -> list[str]:
+    """Return the tags of users of one shard who are joined by newlines: at one go, for there may be thousands."""
+    return (USER + section.replace("\n", f"\n{USER}")).split("\n")
 
 
 def merged(needs: Iterable[Mapping[int, Tags]]) -> dict[int, Tags]:
@@ -112,6 +137,14 @@ def merged(needs: Iterable[Mapping[int, Tags]]) -> dict[int, Tags]:
             found[shard].dropped |= tags_of_shard.dropped
             found[shard].guards |= tags_of_shard.guards
     return found
+
+
+def _gained(affected: Affected, author: str) -> Iterator[str]:
+    """Yield what feeds carry that draw from the sources of a post that these gained, regained or moved."""
+    yield tags.author_tag(author)
+    yield from map(tags.topic_tag, affected.topics)
+    if affected.overflow:
+        yield tags.OVERFLOW
 
 
 def _forgotten(user: str | None) -> Iterable[str]:

@@ -1,10 +1,12 @@
 """Answers: the documents that the API gives, with the OpenAPI document made from the same types."""
 
 from datetime import UTC, datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from feeds.jobs import OVER, Job
+from feeds.jobs import State as JobState
 from feeds.model import Post, Site, User
 from feeds.progress import State
 
@@ -78,10 +80,11 @@ class SettingsAnswer(_Answer):
 
 
 class FollowsAnswer(_Answer):
-    """Whom a user follows, sorted by id."""
+    """Whom a user follows and which tags, each sorted."""
 
     user: str
     authors: tuple[str, ...]
+    tags: tuple[str, ...]
     version: int
 
 
@@ -165,6 +168,39 @@ class ChangeAnswer(_Answer):
     live: Reached | None
 
 
+class JobAnswer(_Answer):
+    """A job as it stands."""
+
+    id: str
+    kind: str
+    state: JobState
+    done: int = Field(description="Parts that are done.")
+    total: int = Field(description="Parts that there are; 0 where that is not known yet.")
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    cancelling: bool = Field(description="Whether it was told to end and has not yet.")
+    result: dict[str, Any] = Field(description="What came of it.")
+    error: str = Field(description="Why it failed; empty where it did not.")
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """Return a job as the API shows it."""
+        return cls(
+            id=job.id,
+            kind=job.kind,
+            state=job.state,
+            done=job.done,
+            total=job.total,
+            created=moment(job.created_ms),
+            started=_moment_or_none(job.started_ms),
+            finished=_moment_or_none(job.finished_ms),
+            cancelling=job.cancelling and job.state not in OVER,
+            result=dict(job.result),
+            error=job.error,
+        )
+
+
 class Links(_Answer):
     """What there is below /api, as URI templates (RFC 6570)."""
 
@@ -193,3 +229,7 @@ class ProblemAnswer(_Answer):
 def moment(unix_ms: int) -> datetime:
     """Return Unix milliseconds as the time that RFC 3339 spells."""
     return datetime.fromtimestamp(unix_ms / 1000, UTC)
+
+
+def _moment_or_none(unix_ms: int | None) -> datetime | None:
+    return None if unix_ms is None else moment(unix_ms)

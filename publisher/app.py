@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from feeds.jobs import Jobs
 from feeds.progress import Progress
 from feeds.record import Record
-from publisher import changes, openapi, posts, site, users
+from publisher import changes, jobs, openapi, posts, site, users
 from publisher.answers import Links
 from publisher.auth import BearerAuth
 from publisher.bodies import MAX_BODY
-from publisher.endpoint import Backend, Call, Endpoint, Resource
+from publisher.endpoint import TAG_NAME, Backend, Call, Endpoint, Resource
 from publisher.problem import Problem
 from publisher.writes import shown
 
@@ -54,6 +55,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *posts.ENDPOINTS,
     *site.ENDPOINTS,
     *changes.ENDPOINTS,
+    *jobs.ENDPOINTS,
 )
 
 
@@ -62,17 +64,20 @@ def create_app(
     *,
     token: str,
     progress: Callable[[str], Awaitable[Progress | None]],
+    activity: Callable[[str], Awaitable[bool]],
+    jobs: Jobs,
     refuse: Callable[[], str | None] | None = None,
     max_body: int = MAX_BODY,
 ) -> Starlette:
     """Return the write API over ``record``.
 
-    ``progress`` says how far a change is, None where there is no such change. ``refuse`` says why no write can be
-    taken just now. Raises ValueError for an empty token: it would let everybody in.
+    ``progress`` says how far a change is, None where there is no such change. ``activity`` notes that a user is
+    active, and returns False where there is no such user. ``refuse`` says why no write can be taken just now. Raises
+    ValueError for an empty token: it would let everybody in.
     """
     if not token:
         raise ValueError("the token is empty: set EDGEBAKE_API_TOKEN")
-    backend = Backend(record, progress, refuse, max_body)
+    backend = Backend(record, progress, activity, jobs, refuse, max_body)
     app = Starlette(
         routes=_routes(backend),
         middleware=[Middleware(BearerAuth, token=token, open_paths={OPENAPI})],
@@ -85,7 +90,11 @@ def create_app(
 def _routes(backend: Backend) -> Sequence[Route]:
     by_path = sorted(ENDPOINTS, key=lambda endpoint: endpoint.path)
     grouped = groupby(by_path, key=lambda endpoint: endpoint.path)
-    return [Route(path, Resource(backend, list(endpoints))) for path, endpoints in grouped]
+    return [Route(_pattern(path), Resource(backend, list(endpoints))) for path, endpoints in grouped]
+
+
+def _pattern(path: str) -> str:
+    return path.replace(f"{{{TAG_NAME}}}", f"{{{TAG_NAME}:path}}")
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

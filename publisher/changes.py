@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
-from redis.exceptions import RedisError
 from starlette.responses import Response
 
 from feeds.command import Command, Invalidate
@@ -36,11 +35,7 @@ async def write_batch(call: Call) -> Response:
 async def read_change(call: Call) -> Response:
     """Show how far a change is."""
     name = call.ids["change"]
-    try:
-        progress = await call.backend.progress(name)
-    except RedisError as failure:
-        detail = f"Redis does not answer ({failure}): the change is safe, how far it is can be asked later"
-        raise Problem(503, detail, headers={"Retry-After": "1"}) from failure
+    progress = await call.backend.progress(name)
     if progress is None:
         reason = "does not exist, or has been live for a week"
         raise Problem(404, f"change: {name!r} {reason}", [FieldError("change", name, reason)])

@@ -4,35 +4,40 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
+from redis.exceptions import RedisError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from feeds.errors import FeedsError
 from feeds.ids import is_id
+from feeds.jobs import Jobs
 from feeds.progress import Progress
 from feeds.record import Record
 from publisher import bodies
 from publisher.bodies import Document
-from publisher.problem import Problem, of_feeds, of_id
+from publisher.problem import Problem, demand_utf8, of_feeds, of_id, of_redis
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
     """What the endpoints work with.
 
-    ``refuse`` says why no write can be taken just now, or None where it can.
+    ``activity`` notes that a user is active, False where there is none. ``refuse`` says why no write can be taken just
+    now, or None where it can.
     """
 
     record: Record
     progress: Callable[[str], Awaitable[Progress | None]]
+    activity: Callable[[str], Awaitable[bool]]
+    jobs: Jobs
     refuse: Callable[[], str | None] | None
     max_body: int
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request at an endpoint. ``ids`` are the names in its path, each within the grammar."""
+    """One request at an endpoint. ``ids`` are the names in its path, each within the grammar but for tags."""
 
     backend: Backend
     endpoint: "Endpoint"
@@ -48,18 +53,21 @@ class Call:
         return bodies.validated(model, bodies.parse(self.body), self.ids)
 
 
+TAG_NAME = "tag"
+"""The name in a path that is no id: it may hold slashes."""
+
 Handler = Callable[[Call], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A row of the table: what answers a method at a path, and the types that go in and out."""
+    """A row of the table: what answers a method at a path, and the types that go in and out, None for no body."""
 
     method: str
     path: str
     summary: str
     handler: Handler
-    answer: type[BaseModel]
+    answer: type[BaseModel] | None
     body: type[BaseModel] | None = None
     body_optional: bool = False
     status: int = 200
@@ -94,13 +102,17 @@ class Resource:
         endpoint = self._endpoint(request)
         ids: dict[str, str] = request.path_params
         for name, value in ids.items():
-            if not is_id(value):
+            if name == TAG_NAME:  # its rule is its command's, but for bytes that were no UTF-8
+                demand_utf8(name, value)
+            elif not is_id(value):
                 raise of_id(name, value)
         body = await bodies.read(request, self._backend.max_body)
         try:
             return await endpoint.handler(Call(self._backend, endpoint, request, ids, body))
         except FeedsError as failure:
             raise of_feeds(failure, path=ids, batch=endpoint.path == "/api/changes") from failure
+        except (RedisError, TimeoutError) as failure:
+            raise of_redis(failure) from failure
 
     def _endpoint(self, request: Request) -> Endpoint:
         # The router's regular expressions let a newline pass at the end of a path.

@@ -1,4 +1,4 @@
-"""Bulk import: users, posts and follows from NDJSON or CSV, in chunks, each under one change.
+"""Bulk import: users, posts and follows of authors and tags from NDJSON or CSV, in chunks, each under one change.
 
 A row that is refused is told with its line and reason, and the import carries on. Memory does not grow with the file.
 """
@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Generic, Literal, TypeVar
 from feeds.record import ImportOutcome, Record
 from publisher import records
 from publisher.lines import Lines, Refusal
-from publisher.rows import FOLLOWS, POSTS, USERS, ImportRefused, Kind, Reader, Row
+from publisher.rows import FOLLOWS, POSTS, TAG_FOLLOWS, USERS, ImportRefused, Kind, Reader, Row
 
 __all__ = ["Format", "ImportRefused", "ImportReport", "Kind", "Refusal", "format_of", "import_file"]
 
@@ -81,6 +81,8 @@ def _run(record: Record, kind: Kind, lines: Lines, form: Format, *, map_ids: boo
             return _Import(Reader(POSTS, map_ids=map_ids), record.import_posts, lines, form)
         case "follows":
             return _Import(Reader(FOLLOWS, map_ids=map_ids), record.import_follows, lines, form)
+        case "tag-follows":
+            return _Import(Reader(TAG_FOLLOWS, map_ids=map_ids), record.import_tag_follows, lines, form)
 
 
 @dataclass(slots=True)

@@ -7,9 +7,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from feeds.command import MAX_TAG
 from feeds.ids import PATTERN
-from publisher.answers import ProblemAnswer
-from publisher.endpoint import Endpoint
+from publisher.answers import JobAnswer, ProblemAnswer, Written
+from publisher.endpoint import TAG_NAME, Endpoint
 from publisher.problem import MEDIA_TYPE
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -33,7 +34,8 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
 def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(ProblemAnswer, "serialization"): None}
     for endpoint in endpoints:
-        wanted[endpoint.answer, "serialization"] = None
+        if endpoint.answer is not None:
+            wanted[endpoint.answer, "serialization"] = None
         if endpoint.body is not None:
             wanted[endpoint.body, "validation"] = None
     _, definitions = models_json_schema(list(wanted), ref_template=_REFERENCE)
@@ -59,6 +61,10 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     return operation
 
 
+_LOCATIONS = {
+    Written: "Where to ask after the change, if there is one",
+    JobAnswer: "Where to ask after the job",
+}
 _IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -79,7 +85,9 @@ def _operation_id(endpoint: Endpoint) -> str:
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": PATTERN}}
+    tag = {"type": "string", "minLength": 1, "maxLength": MAX_TAG}
+    schema = tag if name == TAG_NAME else {"type": "string", "pattern": PATTERN}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _body_schema(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -94,14 +102,19 @@ def _body_schema(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
-    answer = {"$ref": _REFERENCE.format(model=endpoint.answer.__name__)}
     problem = {"$ref": _REFERENCE.format(model=ProblemAnswer.__name__)}
-    responses: dict[str, Any] = {
-        str(endpoint.status): {"description": "Done", "content": {"application/json": {"schema": answer}}},
+    return {
+        str(endpoint.status): _done(endpoint),
         "default": {"description": "Refused; nothing was kept", "content": {MEDIA_TYPE: {"schema": problem}}},
     }
-    if endpoint.answer.__name__ == "Written":
-        responses[str(endpoint.status)]["headers"] = {
-            "Location": {"description": "Where to ask after the change, if there is one", "schema": {"type": "string"}}
-        }
-    return responses
+
+
+def _done(endpoint: Endpoint) -> dict[str, Any]:
+    done: dict[str, Any] = {"description": "Done"}
+    if endpoint.answer is not None:
+        answer = {"$ref": _REFERENCE.format(model=endpoint.answer.__name__)}
+        done["content"] = {"application/json": {"schema": answer}}
+    if endpoint.status == 202 and endpoint.answer in _LOCATIONS:
+        location = {"description": _LOCATIONS[endpoint.answer], "schema": {"type": "string"}}
+        done["headers"] = {"Location": location}
+    return done

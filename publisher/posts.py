@@ -1,10 +1,10 @@
-"""Posts: created, replaced, edited, published, unpublished, deleted."""
+"""Posts: created, replaced, edited, published, unpublished, reacted to, deleted."""
 
 from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from feeds.command import Command, CreatePost, DeletePost, EditPost, PublishPost, UnpublishPost
+from feeds.command import Command, CreatePost, DeletePost, EditPost, PublishPost, React, UnpublishPost
 from feeds.errors import Conflict
 from feeds.model import Post, PostState
 from feeds.record import Outcome
@@ -72,4 +72,5 @@ ENDPOINTS = (
     Endpoint("DELETE", _POST, "Delete a post for good", write, Written, DeletePost, True, 202),
     Endpoint("POST", _POST + "/publish", "Publish a post", write, Written, PublishPost, True, 202),
     Endpoint("POST", _POST + "/unpublish", "Take a post out of all feeds", write, Written, UnpublishPost, True, 202),
+    Endpoint("POST", _POST + "/reactions", "Say what readers did with a post", write, Written, React, status=202),
 )

@@ -77,7 +77,9 @@ def field_name(location: Iterable[int | str]) -> str:
 
 def _location(error: ErrorDetails) -> Sequence[int | str]:
     where = error["loc"]
-    # Below commands[3] pydantic names the kind of command too, which is not part of the document.
+    # Below commands[3] pydantic names the kind of command too, below users what kind of list: no parts of the document.
+    if where[:1] == ("users",):
+        return (where[0], *where[2:])
     return (*where[:2], *where[3:]) if where[:1] == ("commands",) else where
 
 
@@ -125,6 +127,12 @@ def of_id(name: str, value: str) -> Problem:
     return Problem(422, f"{name}: {reason}", [FieldError(name, value, reason)])
 
 
+def demand_utf8(name: str, value: str) -> None:
+    """Raise Problem 422 for a name in the path that was not UTF-8: servers decode what is none as U+FFFD."""
+    if "\ufffd" in value:
+        raise Problem(422, f"{name}: is not UTF-8", [FieldError(name, value, "is not UTF-8")])
+
+
 def of_feeds(failure: FeedsError, *, path: Iterable[str], batch: bool) -> Problem:
     """Return the problem of what the system of record refused.
 
@@ -137,6 +145,13 @@ def of_feeds(failure: FeedsError, *, path: Iterable[str], batch: bool) -> Proble
         error = FieldError(name, failure.value, failure.reason)
         return Problem(_status(failure, failure.field in path), f"{name}: {failure.reason}", [error])
     return Problem(422 if isinstance(failure, InvalidId) else 500, str(failure))
+
+
+def of_redis(failure: Exception) -> Problem:
+    """Return the problem of a Redis that does not answer."""
+    said = str(failure) or type(failure).__name__
+    detail = f"Redis does not answer ({said}): ask again later; no change that was accepted is lost"
+    return Problem(503, detail, headers={"Retry-After": "1"})
 
 
 def _status(failure: Refused, in_path: bool) -> int:

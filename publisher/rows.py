@@ -8,13 +8,13 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from feeds.command import CreatePost, Follow, PutUser
+from feeds.command import CreatePost, Follow, FollowTag, PutUser
 from feeds.errors import FeedsError, InvalidId
 from feeds.ids import map_id
 from publisher.problem import of_validation, shortened
 
-Kind = Literal["users", "posts", "follows"]
-Row = TypeVar("Row", PutUser, CreatePost, Follow)
+Kind = Literal["users", "posts", "follows", "tag-follows"]
+Row = TypeVar("Row", PutUser, CreatePost, Follow, FollowTag)
 
 _is_count = re.compile(r"[0-9]{1,16}").fullmatch
 _is_unix = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?").fullmatch
@@ -68,6 +68,12 @@ FOLLOWS = Shape(
     _names(("user", "author", "version"), user="follower follower_id user_id", author="followee followed author_id"),
     required=("user", "author"),
     ids=("user", "author"),
+)
+TAG_FOLLOWS = Shape(
+    FollowTag,
+    _names(("user", "tag", "version"), user="follower follower_id user_id", tag="topic hashtag"),
+    required=("user", "tag"),
+    ids=("user",),
 )
 
 
@@ -134,7 +140,7 @@ class Reader(Generic[Row]):
 
     def _reason(self, failure: ValidationError) -> str:
         error = of_validation(failure).errors[0]
-        is_id = error.field in self._ids and error.reason.startswith("must match")
+        is_id = error.field in self._ids and error.reason.startswith(("must match", "is reserved"))
         hint = " (--map-ids maps any id into it)" if is_id and not self._mapped else ""
         return f"{error.field} is {shortened(error.value)!r}: {error.reason}{hint}"
 

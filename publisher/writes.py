@@ -17,14 +17,17 @@ from feeds.command import (
     DeleteUser,
     EditPost,
     Follow,
+    FollowTag,
     Invalidate,
     PublishPost,
     PutSettings,
     PutSite,
     PutUser,
+    React,
     RenameUser,
     Unblock,
     Unfollow,
+    UnfollowTag,
     UnpublishPost,
 )
 from feeds.record import IdempotencyKey, Outcome
@@ -44,10 +47,11 @@ async def apply(call: Call, commands: Sequence[Command]) -> list[Outcome]:
     refuse = call.backend.refuse
     if refuse is not None and (reason := refuse()) is not None:
         raise Problem(503, reason, headers={"Retry-After": "5"})
-    return await call.backend.record.apply(commands, key=_key(call))
+    return await call.backend.record.apply(commands, key=idempotency_key(call))
 
 
-def _key(call: Call) -> IdempotencyKey | None:
+def idempotency_key(call: Call) -> IdempotencyKey | None:
+    """Return the key under which a request is done once, or None. Raises Problem 422 where it is none."""
     key = call.request.headers.get("idempotency-key")
     if key is None or call.request.method != "POST":
         return None
@@ -82,9 +86,9 @@ def subject(command: Command, outcome: Outcome) -> str:
     match command:
         case PutUser() | RenameUser() | DeleteUser() | PutSettings():
             return f"user {command.user}"
-        case CreatePost() | EditPost() | PublishPost() | UnpublishPost() | DeletePost():
+        case CreatePost() | EditPost() | PublishPost() | UnpublishPost() | DeletePost() | React():
             return f"post {outcome.subject_id}"
-        case Follow() | Unfollow():
+        case Follow() | Unfollow() | FollowTag() | UnfollowTag():
             return f"follows of {command.user}"
         case Block() | Unblock():
             return f"follows of {command.user}, {command.blocked}"

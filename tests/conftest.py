@@ -1,4 +1,4 @@
-"""Fixtures that several test modules share, and the option ``--long``."""
+"""Fixtures that several test modules share, and the options ``--long`` and ``--data``."""
 
 import socket
 from collections.abc import Iterator
@@ -11,8 +11,9 @@ from edgebake.valkey import EmbeddedValkey
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--long``."""
+    """Add ``--long`` and ``--data``."""
     parser.addoption("--long", action="store_true", help="run the tests that take minutes too")
+    parser.addoption("--data", type=Path, help="folder of the whole data set's two source files, for a long test")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,6 +48,15 @@ def valkey(valkey_server: EmbeddedValkey) -> str:
         while client.recv(4096):
             pass
     return valkey_server.url
+
+
+@pytest.fixture
+def real_data(request: pytest.FixtureRequest) -> Path:
+    """The folder of the whole data set (edgebake/demo/SOURCES.md)."""
+    folder: Path | None = request.config.getoption("--data")
+    if folder is None:
+        pytest.skip("needs --data FOLDER, which has slashdot0902_directed.tsv.gz and hn_frontpage_stories.csv.gz")
+    return folder
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`edgebake import`: users, posts and follows from files, straight into the system of record."""
+"""`edgebake import`: users, posts and follows of authors and tags from files, straight into the system of record."""
 
 import asyncio
 from enum import StrEnum
@@ -21,6 +21,7 @@ class What(StrEnum):
     USERS = "users"
     POSTS = "posts"
     FOLLOWS = "follows"
+    TAG_FOLLOWS = "tag-follows"
 
 
 class Form(StrEnum):

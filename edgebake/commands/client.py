@@ -52,16 +52,19 @@ def publish(
 def follow(
     ctx: typer.Context,
     user: Annotated[str, typer.Argument(help="Who follows.")],
-    author: Annotated[str, typer.Argument(help="Who is followed.")],
+    author: Annotated[str | None, typer.Argument(help="Who is followed.", show_default=False)] = None,
+    tag: Annotated[str | None, typer.Option(help="The tag that is followed, in place of an author.")] = None,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let USER follow AUTHOR."""
+    """Let USER follow AUTHOR, or a tag."""
     from urllib.parse import quote
 
+    if (author is None) == (tag is None):
+        raise typer.BadParameter("give either an author or --tag.")
+    followed = f"follows/{quote(author, safe='')}" if author is not None else f"tags/{quote(tag or '', safe='')}"
     with _client(ctx) as client:
-        path = f"/api/users/{quote(user, safe='')}/follows/{quote(author, safe='')}"
-        client.write("PUT", path, None, wait=wait, as_json=as_json)
+        client.write("PUT", f"/api/users/{quote(user, safe='')}/{followed}", None, wait=wait, as_json=as_json)
 
 
 def invalidate(

@@ -1,4 +1,4 @@
-"""`edgebake work`: the relay, fan-out and the invalidator, each alone or all in one process."""
+"""`edgebake work`: relay, fan-out, invalidator and recalculations, each alone or all in one process."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +21,7 @@ class Part(StrEnum):
     RELAY = "relay"
     FANOUT = "fanout"
     INVALIDATOR = "invalidator"
+    RECOMPUTE = "recompute"
 
 
 def work(
@@ -30,7 +31,7 @@ def work(
     inherit: Inherit = None,
     supervised: Supervised = False,
 ) -> None:
-    """Carry changes from the system of record to the edge: relay, fan-out, invalidator."""
+    """Carry changes from the system of record to the edge (relay, fan-out, invalidator), and recalculate."""
     from edgebake.listeners import inherited, listen
     from edgebake.process import run
 
@@ -54,12 +55,14 @@ async def _work(process: "Process", settings: Settings, parts: list[Part], socke
         for part in parts:
             match part:
                 case Part.RELAY:
-                    running += workers.relay(record, redis)
+                    running += workers.relay(settings, record, redis)
                 case Part.FANOUT:
                     running += workers.fanout(settings, record, redis)
                 case Part.INVALIDATOR:
                     edge = await stack.enter_async_context(workers.opened_edge(settings, process.stop))
                     running += workers.invalidator(settings, record, redis, edge)
+                case Part.RECOMPUTE:
+                    running += workers.recompute(settings, record, redis)
         process.ready()
         async with asyncio.TaskGroup() as group:
             for run in running:

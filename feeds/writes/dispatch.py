@@ -13,21 +13,24 @@ from feeds.command import (
     DeleteUser,
     EditPost,
     Follow,
+    FollowTag,
     Invalidate,
     PublishPost,
     PutSettings,
     PutSite,
     PutUser,
+    React,
     RenameUser,
     Unblock,
     Unfollow,
+    UnfollowTag,
     UnpublishPost,
 )
 from feeds.errors import Refused
 from feeds.ids import fresh_id
 from feeds.queries import find_site
 from feeds.schema import posts, users
-from feeds.writes import follows, locks, site
+from feeds.writes import follows, locks, reactions, site, tag_follows
 from feeds.writes import posts as post_writes
 from feeds.writes import users as user_writes
 from feeds.writes.outcome import Outcome
@@ -55,7 +58,7 @@ async def perform(unit: Unit, commands: Sequence[Command]) -> list[Outcome]:
 
 
 def subject_of(command: Command) -> str | None:  # noqa: PLR0911  # one branch a subject
-    """Return whose source versions a command's ``version`` belongs to; an invalidation has none."""
+    """Return whose source versions a command's ``version`` belongs to; those that cannot be out of order have none."""
     match command:
         case PutUser() | RenameUser() | DeleteUser():
             return f"user {command.user}"
@@ -65,11 +68,13 @@ def subject_of(command: Command) -> str | None:  # noqa: PLR0911  # one branch a
             return f"post {command.post}"
         case Follow() | Unfollow():
             return f"follow {command.user} {command.author}"
+        case FollowTag() | UnfollowTag():
+            return f"follow {command.user} #{command.tag}"
         case Block() | Unblock():
             return f"block {command.user} {command.blocked}"
         case PutSite():
             return "site"
-        case Invalidate():
+        case React() | Invalidate():
             return None
         case _:
             assert_never(command)
@@ -102,6 +107,12 @@ async def _handle(unit: Unit, command: Command) -> Outcome:  # noqa: PLR0911, PL
             return await follows.follow(unit, command)
         case Unfollow():
             return await follows.unfollow(unit, command)
+        case FollowTag():
+            return await tag_follows.follow_tag(unit, command)
+        case UnfollowTag():
+            return await tag_follows.unfollow_tag(unit, command)
+        case React():
+            return await reactions.react(unit, command)
         case Block():
             return await follows.block(unit, command)
         case Unblock():
@@ -124,10 +135,10 @@ async def _as_it_is(unit: Unit, command: Command) -> tuple[str, int]:
         case PutUser() | RenameUser() | DeleteUser() | PutSettings():
             query = select(users.c.version).where(users.c.id == command.user)
             return command.user, await unit.conn.scalar(query) or 0
-        case CreatePost() | EditPost() | PublishPost() | UnpublishPost() | DeletePost():
+        case CreatePost() | EditPost() | PublishPost() | UnpublishPost() | DeletePost() | React():
             query = select(posts.c.version).where(posts.c.id == command.post)
             return str(command.post), await unit.conn.scalar(query) or 0
-        case Follow() | Unfollow() | Block() | Unblock():
+        case Follow() | Unfollow() | FollowTag() | UnfollowTag() | Block() | Unblock():
             return command.user, await follows.follows_version(unit, command.user)
         case PutSite():
             return site.SUBJECT, (await find_site(unit.conn)).version

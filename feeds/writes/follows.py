@@ -1,5 +1,7 @@
 """Writes to who follows and who blocks whom."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import and_, delete, insert, or_, select
 
 from feeds.change import FollowsChanged
@@ -24,6 +26,7 @@ async def follow(unit: Unit, command: Follow) -> Outcome:
         return await _unchanged(unit, user)
     await _refuse_blocked(unit, user, author)
     await unit.conn.execute(insert(follows), [{"user": user, "author": author}])
+    unit.authors[author] += 1
     return await _follows_changed(unit, user, [user])
 
 
@@ -31,13 +34,14 @@ async def unfollow(unit: Unit, command: Unfollow) -> Outcome:
     """End a follow. With a version it may be unknown: the version is kept, and a late follow is ignored."""
     if command.version is None:
         await _refuse_unknown(unit, {"user": command.user, "author": command.author})
-    if not await _remove(unit, command.user, command.author):
+    left = await _remove(unit, command.user, command.author)
+    if not left:
         return await _unchanged(unit, command.user)
-    return await _follows_changed(unit, command.user, [command.user])
+    return await _follows_changed(unit, command.user, [command.user], left)
 
 
 async def block(unit: Unit, command: Block) -> Outcome:
-    """End the follows between two users, both ways, and let none begin."""
+    """End the follows between two users, both ways, and let none begin; neither sees the other by a tag."""
     user, blocked = command.user, command.blocked
     if user == blocked:
         raise Refused("blocked", blocked, "a user does not block themselves")
@@ -46,11 +50,8 @@ async def block(unit: Unit, command: Block) -> Outcome:
     if await _is_blocking(unit, user, blocked):
         return await _unchanged(unit, user)
     await unit.conn.execute(insert(blocks), [{"user": user, "blocked": blocked}])
-    ended = [user] if await _remove(unit, user, blocked) else []
-    ended += [blocked] if await _remove(unit, blocked, user) else []
-    if not ended:
-        return Outcome("accepted", None, user, await follows_version(unit, user))
-    return await _follows_changed(unit, user, ended)
+    left = await _remove(unit, user, blocked) + await _remove(unit, blocked, user)
+    return await _follows_changed(unit, user, [user, blocked], left)
 
 
 async def unblock(unit: Unit, command: Unblock) -> Outcome:
@@ -58,9 +59,9 @@ async def unblock(unit: Unit, command: Unblock) -> Outcome:
     if command.version is None:
         await _refuse_unknown(unit, {"user": command.user, "blocked": command.blocked})
     pair = and_(blocks.c.user == command.user, blocks.c.blocked == command.blocked)
-    ended = (await unit.conn.execute(delete(blocks).where(pair))).rowcount
-    version = await follows_version(unit, command.user)
-    return Outcome("accepted" if ended else "unchanged", None, command.user, version)
+    if not (await unit.conn.execute(delete(blocks).where(pair))).rowcount:
+        return await _unchanged(unit, command.user)
+    return await _follows_changed(unit, command.user, [command.user, command.blocked])
 
 
 async def follows_version(unit: Unit, user: str) -> int:
@@ -99,16 +100,20 @@ async def _refuse_unknown(unit: Unit, named: dict[str, str]) -> None:
             raise NotFound(field, user, "there is no such user")
 
 
-async def _remove(unit: Unit, user: str, author: str) -> bool:
+async def _remove(unit: Unit, user: str, author: str) -> list[int]:
+    """End a follow; return the number of the source that is left, if it was one."""
     pair = and_(follows.c.user == user, follows.c.author == author)
-    return bool((await unit.conn.execute(delete(follows).where(pair))).rowcount)
+    if not (await unit.conn.execute(delete(follows).where(pair))).rowcount:
+        return []
+    unit.authors[author] -= 1
+    return [(await unit.conn.execute(select(users.c.num).where(users.c.id == author))).scalar_one()]
 
 
 async def _unchanged(unit: Unit, user: str) -> Outcome:
     return Outcome("unchanged", None, user, await follows_version(unit, user))
 
 
-async def _follows_changed(unit: Unit, user: str, changed: list[str]) -> Outcome:
+async def _follows_changed(unit: Unit, user: str, changed: list[str], left: Sequence[int] = ()) -> Outcome:
     await bump_follows(unit, changed)
-    change = unit.note(FollowsChanged(tuple(sorted(changed))))
+    change = unit.note(FollowsChanged(tuple(sorted(changed)), tuple(left)))
     return Outcome("accepted", change, user, await follows_version(unit, user))

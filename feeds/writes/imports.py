@@ -4,7 +4,7 @@ The rows of a chunk are folded over what is there in memory, by the same decisio
 bulk. A chunk runs alone (``locks.hold_everything``), so what it read stays true until it writes.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -12,22 +12,23 @@ from sqlalchemy import or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from feeds.change import Imported
-from feeds.command import CreatePost, Follow, PutUser
+from feeds.command import CreatePost, Follow, FollowTag, PutUser
 from feeds.database import is_postgresql
 from feeds.errors import Conflict, Gone, NotFound, Refused
 from feeds.ids import fresh_id
-from feeds.many import among, listed, pairs
+from feeds.many import among, listed, table_of
 from feeds.model import Post, UserState
 from feeds.queries import find_posts
-from feeds.schema import applied, blocks, follows, users
-from feeds.writes import locks
+from feeds.schema import applied, blocks, follows, tag_follows, users
+from feeds.writes import locks, reactions
 from feeds.writes.follows import blocked_reason
 from feeds.writes.outcome import ImportOutcome
-from feeds.writes.posts import change_between, created, raised, write_posts
+from feeds.writes.posts import COUNTS, change_between, created, raised, write_posts
+from feeds.writes.tags import numbers_of
 from feeds.writes.unit import Unit
-from feeds.writes.users import bump_follows, new_user
+from feeds.writes.users import bump_follows, new_user, remember_mutes
 
-Row = TypeVar("Row", PutUser, CreatePost, Follow)
+Row = TypeVar("Row", PutUser, CreatePost, Follow, FollowTag)
 
 
 @dataclass(slots=True)
@@ -63,7 +64,10 @@ async def import_users(unit: Unit, rows: Sequence[PutUser]) -> ImportOutcome:
             changed[row.user] = new_user(row.user, row.name, row.about)
         elif (before["state"], before["name"], before["about"]) != (UserState.LIVE, row.name, row.about):
             changed[row.user] = _with_profile(before, row)
-    await unit.put(users, list(changed.values()))
+    new = [user for user in changed if user not in found]
+    await unit.add(users, [changed[user] for user in new])
+    await remember_mutes(unit, new)
+    await unit.revise(users, [row for user, row in changed.items() if user in found])
     return await _end(unit, chunk, Imported(users=tuple(changed), followers=(), posts=(), authors=()))
 
 
@@ -71,7 +75,7 @@ async def import_posts(unit: Unit, rows: Sequence[CreatePost]) -> ImportOutcome:
     """Create posts or replace them."""
     rows = [row if row.post else row.model_copy(update={"post": fresh_id("p", unit.now_ms)}) for row in rows]
     chunk = await _begin(unit, rows, lambda row: f"post {row.post}")
-    absent = await _absent(unit, [row.author for row in rows])
+    nums, absent = await _authors(unit, {row.author for row in rows})
     befores = await find_posts(unit.conn, [str(row.post) for row in rows])
     afters: dict[str, Post] = {}
     for index, row in enumerate(rows):
@@ -80,13 +84,14 @@ async def import_posts(unit: Unit, rows: Sequence[CreatePost]) -> ImportOutcome:
         try:
             _refuse_absent(absent, "author", row.author)
             before = afters.get(str(row.post)) or befores.get(str(row.post))
-            after = created(row, before, unit.now_ms, upsert=True)
+            after = created(row, nums[row.author], before, unit.now_ms, upsert=True)
         except Refused as refused:
             chunk.refused.append((index, str(refused)))
             continue
         chunk.advance(f"post {row.post}", row.version)
         if after != before:
             afters[after.id] = after
+    await _forget_replaced(unit, befores, [row for row in rows if row.post in afters])
     return await _write_posts(unit, chunk, befores, afters)
 
 
@@ -108,9 +113,31 @@ async def import_follows(unit: Unit, rows: Sequence[Follow]) -> ImportOutcome:
             continue
         chunk.advance(subject, row.version)
         wanted[row.user, row.author] = None
-    followers = await _insert_follows(unit, list(wanted))
-    await bump_follows(unit, followers)
-    return await _end(unit, chunk, Imported(users=(), followers=tuple(followers), posts=(), authors=()))
+    made = await _insert_follows(unit, list(wanted))
+    unit.authors.update(author for _, author in made)
+    return await _end_follows(unit, chunk, {user for user, _ in made})
+
+
+async def import_tag_follows(unit: Unit, rows: Sequence[FollowTag]) -> ImportOutcome:
+    """Add follows of tags."""
+    chunk = await _begin(unit, rows, lambda row: f"follow {row.user} #{row.tag}")
+    absent = await _absent(unit, {row.user for row in rows})
+    nums = await numbers_of(unit, {row.tag for row in rows})
+    wanted: dict[tuple[str, int], None] = {}
+    for index, row in enumerate(rows):
+        subject = f"follow {row.user} #{row.tag}"
+        if not chunk.is_newer(subject, row.version):
+            continue
+        try:
+            _refuse_absent(absent, "user", row.user)
+        except Refused as refused:
+            chunk.refused.append((index, str(refused)))
+            continue
+        chunk.advance(subject, row.version)
+        wanted[row.user, nums[row.tag]] = None
+    made = await _insert_tag_follows(unit, list(wanted))
+    unit.tags.update(source for _, source in made)
+    return await _end_follows(unit, chunk, {user for user, _ in made})
 
 
 async def _begin(unit: Unit, rows: Sequence[Row], subject: Callable[[Row], str]) -> _Chunk:
@@ -129,19 +156,47 @@ async def _end(unit: Unit, chunk: _Chunk, imported: Imported) -> ImportOutcome:
 
 
 async def _write_posts(unit: Unit, chunk: _Chunk, befores: dict[str, Post], afters: dict[str, Post]) -> ImportOutcome:
-    written = [raised(befores.get(post.id), post) for post in afters.values()]
-    await write_posts(unit, befores, written)
+    written = await write_posts(unit, befores, [raised(befores.get(post.id), post) for post in afters.values()])
     shown = [post for post in written if change_between(befores.get(post.id), post)]
     authors = dict.fromkeys(post.author for post in shown)
-    imported = Imported(users=(), followers=(), posts=tuple(post.id for post in shown), authors=tuple(authors))
+    tags = {tag for post in shown for tag in (*post.tag_nums, *_tags_before(befores, post))}
+    ids = tuple(post.id for post in shown)
+    imported = Imported(users=(), followers=(), posts=ids, authors=tuple(authors), tags=tuple(sorted(tags)))
     return await _end(unit, chunk, imported)
 
 
-async def _insert_follows(unit: Unit, wanted: list[tuple[str, str]]) -> list[str]:
+async def _forget_replaced(unit: Unit, befores: Mapping[str, Post], rows: Sequence[CreatePost]) -> None:
+    for count in COUNTS:
+        given = [befores[str(row.post)].num for row in rows if row.post in befores and count in row.model_fields_set]
+        await reactions.forget(unit, given, [count])
+
+
+def _tags_before(befores: Mapping[str, Post], post: Post) -> tuple[int, ...]:
+    return befores[post.id].tag_nums if post.id in befores else ()
+
+
+async def _end_follows(unit: Unit, chunk: _Chunk, followers: set[str]) -> ImportOutcome:
+    named = tuple(sorted(followers))
+    await bump_follows(unit, named)
+    return await _end(unit, chunk, Imported(users=(), followers=named, posts=(), authors=()))
+
+
+async def _insert_follows(unit: Unit, wanted: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Insert follows and return those that are new."""
     make = postgresql.insert if is_postgresql(unit.conn) else sqlite.insert
-    statement = make(follows).from_select(["user", "author"], pairs(unit.conn, wanted))
+    statement = make(follows).from_select(["user", "author"], table_of(unit.conn, wanted, str, str))
     statement = statement.on_conflict_do_nothing(index_elements=["user", "author"])
-    return sorted(set((await unit.conn.execute(statement.returning(follows.c.user))).scalars().all()))
+    made = await unit.conn.execute(statement.returning(follows.c.user, follows.c.author))
+    return [(user, author) for user, author in made]
+
+
+async def _insert_tag_follows(unit: Unit, wanted: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Insert follows of tags and return those that are new."""
+    make = postgresql.insert if is_postgresql(unit.conn) else sqlite.insert
+    statement = make(tag_follows).from_select(["user", "tag"], table_of(unit.conn, wanted, str, int))
+    statement = statement.on_conflict_do_nothing(index_elements=["user", "tag"])
+    made = await unit.conn.execute(statement.returning(tag_follows.c.user, tag_follows.c.tag))
+    return [(user, source) for user, source in made]
 
 
 async def _user_rows(unit: Unit, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -155,6 +210,16 @@ async def _absent(unit: Unit, ids: Iterable[str]) -> dict[str, UserState | None]
     query = select(each.c.value, users.c.state).select_from(each.outerjoin(users, users.c.id == each.c.value))
     query = query.where(or_(users.c.id.is_(None), users.c.state != UserState.LIVE))
     return {row.value: row.state and UserState(row.state) for row in await unit.conn.execute(query)}
+
+
+async def _authors(unit: Unit, ids: set[str]) -> tuple[dict[str, int], dict[str, UserState | None]]:
+    """Return the numbers of users, and those of them that are not live, as ``_absent`` does."""
+    query = select(users.c.id, users.c.num, users.c.state).where(among(unit.conn, users.c.id, ids))
+    found = (await unit.conn.execute(query)).all()
+    live = UserState.LIVE.value
+    absent: dict[str, UserState | None] = {row.id: UserState(row.state) for row in found if row.state != live}
+    nums = {row.id: row.num for row in found}
+    return nums, absent | dict.fromkeys(ids - nums.keys())
 
 
 async def _blocked_pairs(unit: Unit, ids: Iterable[str]) -> set[tuple[str, str]]:

@@ -20,14 +20,17 @@ from feeds.command import (
     DeleteUser,
     EditPost,
     Follow,
+    FollowTag,
     Invalidate,
     PublishPost,
     PutSettings,
     PutSite,
     PutUser,
+    React,
     RenameUser,
     Unblock,
     Unfollow,
+    UnfollowTag,
     UnpublishPost,
 )
 from feeds.database import is_postgresql
@@ -36,6 +39,9 @@ Names = set[str]
 
 _EVERYTHING = "everything"
 """Held by each batch beside others, and by a chunk of an import alone."""
+
+_REACTORS = "reactors"
+"""Held beside others by reactions, which name many users, and alone by whoever deletes a user."""
 
 _ALONE = text("SELECT pg_advisory_xact_lock(:key)")
 _BESIDE_OTHERS = text("SELECT pg_advisory_xact_lock_shared(:key)")
@@ -65,12 +71,16 @@ async def hold_name(conn: AsyncConnection, name: str) -> None:
 def needed(command: Command) -> tuple[Names, Names]:  # noqa: PLR0911  # one branch a kind
     """Return the subjects that a command writes, and those that it only needs to stay as they are."""
     match command:
-        case PutUser() | RenameUser() | DeleteUser() | PutSettings():
+        case PutUser() | RenameUser() | PutSettings() | FollowTag() | UnfollowTag():
             return {f"user {command.user}"}, set()
+        case DeleteUser():
+            return {f"user {command.user}", _REACTORS}, set()
         case CreatePost():
             return {f"post {command.post}"}, {f"user {command.author}"}
         case EditPost() | PublishPost() | UnpublishPost() | DeletePost():
             return {f"post {command.post}"}, set()
+        case React():
+            return {f"post {command.post}"}, {_REACTORS}
         case Follow() | Unfollow():
             return {f"user {command.user}"}, {f"user {command.author}"}
         case Block() | Unblock():

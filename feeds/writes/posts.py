@@ -1,20 +1,22 @@
 """Writes to posts. What a command makes of a post is a pure function; storing it and naming the change is one more."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, assert_never
 
 import orjson
-from sqlalchemy import bindparam, delete, insert
 
 from feeds.change import PostEdited, PostPublished, PostWithdrawn
 from feeds.command import CreatePost, DeletePost, EditPost, PublishPost, UnpublishPost, milliseconds
 from feeds.errors import Conflict, Gone, NotFound
 from feeds.model import Post, PostState
 from feeds.queries import find_posts
-from feeds.schema import post_tags, posts
+from feeds.schema import posts
+from feeds.writes import reactions
 from feeds.writes.live import live_user
 from feeds.writes.outcome import Outcome
+from feeds.writes.tags import index_posts, numbers_of
 from feeds.writes.unit import Unit
 
 ERASED: dict[str, Any] = {
@@ -24,6 +26,7 @@ ERASED: dict[str, Any] = {
     "content": "",
     "content_type": "html",
     "tags": "[]",
+    "tag_nums": "[]",
     "likes": 0,
     "comments": 0,
     "views": 0,
@@ -33,15 +36,16 @@ ERASED: dict[str, Any] = {
 COUNTS = frozenset({"likes", "comments", "views"})
 """What readers do to a post: it is not edited by that."""
 
-_FIELDS = tuple(field.name for field in fields(Post))
+_FIELDS = tuple(field.name for field in fields(Post) if field.name != "num")
 
 
-def created(command: CreatePost, before: Post | None, now_ms: int, *, upsert: bool = False) -> Post:
+def created(command: CreatePost, author_num: int, before: Post | None, now_ms: int, *, upsert: bool = False) -> Post:
     """Return what ``command`` makes of a post, or ``before`` itself where that says the same.
 
-    What is there is replaced where the command has a version (its caller saw that it is newer) or is an ``upsert``.
+    Counts that are not given stay. What is there is replaced where the command has a version (its caller saw that it is
+    newer) or is an ``upsert``.
     """
-    wanted = _wanted(command, before, now_ms)
+    wanted = _wanted(command, author_num, before, now_ms)
     if before is None:
         return wanted
     if before.author != command.author:
@@ -108,9 +112,12 @@ def change_between(before: Post | None, after: Post) -> PostPublished | PostEdit
 
 async def create_post(unit: Unit, command: CreatePost) -> Outcome:
     """Create a post, or replace it where the command's version says that it is newer."""
-    await live_user(unit, command.author, "author")
+    author = await live_user(unit, command.author, "author")
     before = (await find_posts(unit.conn, [str(command.post)], lock=True)).get(str(command.post))
-    return await _store(unit, before, created(command, before, unit.now_ms))
+    after = created(command, author.num, before, unit.now_ms)
+    if before is not None and after is not before:
+        await reactions.forget(unit, [before.num], command.model_fields_set & COUNTS)
+    return await _store(unit, before, after)
 
 
 async def change_post(unit: Unit, command: EditPost | PublishPost | UnpublishPost) -> Outcome:
@@ -123,6 +130,7 @@ async def change_post(unit: Unit, command: EditPost | PublishPost | UnpublishPos
     match command:
         case EditPost():
             after = edited(command, before, unit.now_ms)
+            await reactions.forget(unit, [before.num], command.model_fields_set & COUNTS)
         case PublishPost():
             after = published(command, before, unit.now_ms)
         case UnpublishPost():
@@ -139,6 +147,7 @@ async def delete_post(unit: Unit, command: DeletePost) -> Outcome:
         raise NotFound("post", command.post, "there is no such post")
     if before is None or before.state is PostState.DELETED:
         return Outcome("unchanged", None, command.post, before.version if before else 0)
+    await reactions.erase(unit, [before.num])
     return await _store(unit, before, deleted(before))
 
 
@@ -148,9 +157,10 @@ def distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def post_row(post: Post) -> dict[str, Any]:
-    """Return a post as its row."""
+    """Return a post as its row, without its number."""
     row = {name: getattr(post, name) for name in _FIELDS}
-    return row | {"state": post.state.value, "tags": orjson.dumps(post.tags).decode()}
+    listed = {name: orjson.dumps(row[name]).decode() for name in ("tags", "tag_nums")}
+    return row | listed | {"state": post.state.value}
 
 
 def raised(before: Post | None, after: Post) -> Post:
@@ -158,16 +168,18 @@ def raised(before: Post | None, after: Post) -> Post:
     return after if before is None else replace(after, version=before.version + 1)
 
 
-async def write_posts(unit: Unit, befores: dict[str, Post], afters: list[Post]) -> None:
-    """Store posts and their index by tag. ``befores`` has those of them that were there."""
-    await unit.put(posts, [post_row(post) for post in afters])
-    retagged = [post for post in afters if post.tags != (befores[post.id].tags if post.id in befores else ())]
-    stale = [{"one": post.id} for post in retagged if post.id in befores]
-    if stale:
-        await unit.conn.execute(delete(post_tags).where(post_tags.c.post == bindparam("one")), stale)
-    rows = [{"post": post.id, "tag": tag} for post in retagged for tag in post.tags]
-    if rows:
-        await unit.conn.execute(insert(post_tags), rows)
+async def write_posts(unit: Unit, befores: Mapping[str, Post], afters: Sequence[Post]) -> list[Post]:
+    """Store posts and their index by tag; return them. ``befores`` has those of them that were there."""
+    nums = await numbers_of(unit, {tag for post in afters for tag in post.tags})
+    written = [_numbered(post, tuple(nums[tag] for tag in post.tags)) for post in afters]
+    await unit.add(posts, [post_row(post) for post in written if post.id not in befores])
+    await unit.revise(posts, [post_row(post) | {"num": befores[post.id].num} for post in written if post.id in befores])
+    await index_posts(unit, befores, written)
+    return written
+
+
+def _numbered(post: Post, tag_nums: tuple[int, ...]) -> Post:
+    return post if post.tag_nums == tag_nums else replace(post, tag_nums=tag_nums)
 
 
 async def _store(unit: Unit, before: Post | None, after: Post) -> Outcome:
@@ -179,12 +191,12 @@ async def _store(unit: Unit, before: Post | None, after: Post) -> Outcome:
     return Outcome("accepted", unit.note(change) if change else None, after.id, after.version)
 
 
-def _wanted(command: CreatePost, before: Post | None, now_ms: int) -> Post:
-    is_there = before is not None and before.state is not PostState.DELETED
+def _wanted(command: CreatePost, author_num: int, before: Post | None, now_ms: int) -> Post:
+    there = before if before is not None and before.state is not PostState.DELETED else None
+    at = there.published_ms if there else now_ms
     if command.published is not None:
         at = milliseconds(command.published)
-    else:
-        at = before.published_ms if before is not None and is_there else now_ms
+    kept = {name: getattr(there, name) for name in COUNTS - command.model_fields_set} if there else {}
     return Post(
         id=str(command.post),
         author=command.author,
@@ -194,12 +206,13 @@ def _wanted(command: CreatePost, before: Post | None, now_ms: int) -> Post:
         content_type=command.content_type,
         tags=distinct(command.tags),
         published_ms=at,
-        edited_ms=now_ms if is_there else at,
+        edited_ms=now_ms if there else at,
         state=PostState.DRAFT if command.draft else state_at(at, now_ms),
-        likes=command.likes,
-        comments=command.comments,
-        views=command.views,
+        likes=kept.get("likes", command.likes),
+        comments=kept.get("comments", command.comments),
+        views=kept.get("views", command.views),
         version=before.version if before is not None else 1,
+        author_num=author_num,
     )
 
 

@@ -1,9 +1,10 @@
 """One write transaction: what its commands share."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Table, bindparam, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,12 +14,26 @@ from feeds.ids import fresh_id
 from feeds.schema import applied, outbox
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From how many followers a source is pulled; the share by which a count moves until its post is scored anew."""
+
+    pull_followers: int
+    rescore: float
+
+
 @dataclass(slots=True)
 class Unit:
-    """A write transaction: its connection, its time, and the changes that it commits with its data."""
+    """A write transaction: its connection, its time, and the changes that it commits with its data.
+
+    ``authors`` (by id) and ``tags`` (by source number): by how many their followers became more. They are counted last.
+    """
 
     conn: AsyncConnection
     now_ms: int
+    limits: Limits
+    authors: Counter[str] = field(default_factory=Counter)
+    tags: Counter[int] = field(default_factory=Counter)
     changes: list[dict[str, Any]] = field(default_factory=list)
 
     def note(self, change: Change, change_id: str | None = None) -> str:
@@ -50,6 +65,18 @@ class Unit:
             where=applied.c.version < statement.excluded.version,
         )
         return await self.conn.scalar(statement.returning(applied.c.version)) is not None
+
+    async def add(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        """Insert rows, none of which is there."""
+        if rows:
+            await self.conn.execute(insert(table), rows)
+
+    async def revise(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        """Write rows over those of the same ``num``."""
+        if rows:
+            values: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "num"}
+            statement = update(table).where(table.c.num == bindparam("of_num")).values(values)
+            await self.conn.execute(statement, [{**row, "of_num": row["num"]} for row in rows])
 
     async def put(self, table: Table, rows: list[dict[str, Any]]) -> None:
         """Insert rows, replacing those whose primary key is there."""

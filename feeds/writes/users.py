@@ -5,16 +5,19 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
-from feeds.change import ProfileChanged, SettingsChanged, UserCreated, UserDeleted
+from feeds.change import FollowsChanged, ProfileChanged, SettingsChanged, UserCreated, UserDeleted
 from feeds.command import DeleteUser, PutSettings, PutUser, RenameUser
 from feeds.errors import NotFound
 from feeds.many import among
 from feeds.model import Settings, User, UserState
 from feeds.queries import find_users
-from feeds.schema import blocks, follows, mutes, post_tags, posts, users
+from feeds.schema import mutes, users
+from feeds.sources import find_sources
+from feeds.writes import reactions
+from feeds.writes.erasure import erase_posts, erase_ties
 from feeds.writes.live import live_user
 from feeds.writes.outcome import Outcome
-from feeds.writes.posts import ERASED
+from feeds.writes.tags import numbers_of
 from feeds.writes.unit import Unit
 
 DEFAULTS = Settings()
@@ -41,6 +44,7 @@ async def put_user(unit: Unit, command: PutUser) -> Outcome:
     before = (await find_users(unit.conn, [command.user])).get(command.user)
     if before is None:
         await unit.conn.execute(insert(users), [new_user(command.user, command.name, command.about)])
+        await remember_mutes(unit, [command.user])
         return Outcome("accepted", unit.note(UserCreated(command.user)), command.user, 1)
     if before.state is UserState.DELETED:
         version = await _write(unit, command.user, state="live", name=command.name, about=command.about)
@@ -67,10 +71,11 @@ async def put_settings(unit: Unit, command: PutSettings) -> Outcome:
     )
     if wanted == before.settings:
         return Outcome("unchanged", None, before.id, before.version)
+    left = await _newly_muted(unit, before, wanted)
     await _replace_mutes(unit, before.id, wanted)
     version = await _write(unit, before.id, profile=False, **setting_columns(wanted))
     privacy = wanted.feed_visibility != before.settings.feed_visibility
-    return Outcome("accepted", unit.note(SettingsChanged(before.id, privacy)), before.id, version)
+    return Outcome("accepted", unit.note(SettingsChanged(before.id, privacy, left)), before.id, version)
 
 
 async def delete_user(unit: Unit, command: DeleteUser) -> Outcome:
@@ -81,13 +86,21 @@ async def delete_user(unit: Unit, command: DeleteUser) -> Outcome:
         raise NotFound("user", user, "there is no such user")
     if before is None or before.state is UserState.DELETED:
         return Outcome("unchanged", None, user, before.version if before else 0)
-    erased = await _erase_posts(unit, user)
-    left = await _erase_follows(unit, user)
-    await unit.conn.execute(delete(mutes).where(mutes.c.user == user))
-    await unit.conn.execute(delete(blocks).where(blocks.c.user == user))
-    await bump_follows(unit, [user])
+    erased = await erase_posts(unit, before)
+    others = await erase_ties(unit, before)
+    await reactions.take_back(unit, user)
+    await bump_follows(unit, [user, *others])
     version = await _write(unit, user, state="deleted", name="", about="", **setting_columns(DEFAULTS))
-    return Outcome("accepted", unit.note(UserDeleted(user, tuple(erased), tuple(left))), user, version)
+    return Outcome("accepted", unit.note(UserDeleted(user, tuple(erased), tuple(others))), user, version)
+
+
+async def remember_mutes(unit: Unit, created: Sequence[str]) -> None:
+    """Let those who muted an id before there was a user of it know its number."""
+    query = select(mutes.c.user).where(mutes.c.kind == "author", among(unit.conn, mutes.c.value, created))
+    muters = sorted(set((await unit.conn.execute(query)).scalars()))
+    if muters:
+        await bump_follows(unit, muters)
+        unit.note(FollowsChanged(tuple(muters)))
 
 
 async def bump_follows(unit: Unit, ids: Sequence[str]) -> None:
@@ -111,29 +124,20 @@ async def _write(unit: Unit, user: str, *, profile: bool = True, **values: Any) 
     return version
 
 
+async def _newly_muted(unit: Unit, before: User, wanted: Settings) -> tuple[int, ...]:
+    """Return the numbers of the sources that a user follows and did not mute until now; muted tags are numbered."""
+    if not wanted.muted_authors and not wanted.muted_tags:
+        return ()
+    drawn = (await find_sources(unit.conn, [before.id]))[before.id]
+    authors = select(users.c.num).where(among(unit.conn, users.c.id, wanted.muted_authors))
+    muted = {*(await unit.conn.execute(authors)).scalars(), *(await numbers_of(unit, wanted.muted_tags)).values()}
+    followed = {*drawn.authors, *drawn.tags} - {*drawn.muted_authors, *drawn.muted_tags}
+    return tuple(sorted(followed & muted))
+
+
 async def _replace_mutes(unit: Unit, user: str, settings: Settings) -> None:
     await unit.conn.execute(delete(mutes).where(mutes.c.user == user))
     rows = [{"user": user, "kind": "author", "value": author} for author in settings.muted_authors]
     rows += [{"user": user, "kind": "tag", "value": tag} for tag in settings.muted_tags]
     if rows:
         await unit.conn.execute(insert(mutes), rows)
-
-
-async def _erase_posts(unit: Unit, author: str) -> list[str]:
-    erase = update(posts).where(posts.c.author == author, posts.c.state != "deleted")
-    erase = erase.values(**ERASED, edited_ms=posts.c.published_ms, version=posts.c.version + 1)
-    erased = sorted((await unit.conn.execute(erase.returning(posts.c.id))).scalars().all())
-    await unit.conn.execute(
-        delete(post_tags).where(post_tags.c.post.in_(select(posts.c.id).where(posts.c.author == author)))
-    )
-    return erased
-
-
-async def _erase_follows(unit: Unit, user: str) -> list[str]:
-    followers = select(follows.c.user).where(follows.c.author == user)
-    bump = update(users).where(users.c.id.in_(followers)).values(follows_version=users.c.follows_version + 1)
-    await unit.conn.execute(bump)
-    left = delete(follows).where(follows.c.author == user).returning(follows.c.user)
-    followers_left = sorted((await unit.conn.execute(left)).scalars().all())
-    await unit.conn.execute(delete(follows).where(follows.c.user == user))
-    return followers_left

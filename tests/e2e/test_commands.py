@@ -55,6 +55,29 @@ def test_follow_brings_the_authors_posts(demo: Running) -> None:
     assert "Read by those who follow" in demo.read("/feed/reader").text
 
 
+def test_following_a_tag_brings_its_posts(demo: Running) -> None:
+    demo.until_live(
+        demo.write("PUT", "/api/users/tagger", {"name": "Tagger"}),
+        demo.write("PUT", "/api/users/engineer", {"name": "Engineer"}),
+        demo.write("POST", "/api/posts", {"author": "engineer", "title": "Under a tag", "tags": ["tcp/ip"]}),
+    )
+    assert "Under a tag" not in demo.read("/feed/tagger").text
+    followed = on(demo, "follow", "tagger", "--tag", "tcp/ip", "--wait")
+    assert (followed.returncode, followed.stdout.splitlines()[0][:27]) == (0, "accepted: follows of tagger"), followed
+    assert "Under a tag" in demo.read("/feed/tagger").text
+
+
+def test_purge_leaves_what_is_in_use_and_says_how_much_went(demo: Running) -> None:
+    reader = demo.found["users"][0]
+    before = demo.read(f"/feed/{reader}").text
+    purged = on(demo, "purge")
+    assert purged.returncode == 0, purged.stderr
+    assert purged.stdout == (
+        "removed 0 timelines of users who were not active, 0 old posts, 0 leftovers of users without a timeline\n"
+    )
+    assert demo.read(f"/feed/{reader}").text == before
+
+
 def test_invalidate_drops_one_user_and_no_other(demo: Running) -> None:
     one, other = "hermit", "recluse"
     for user in (one, other):
@@ -72,6 +95,25 @@ def test_an_import_keeps_what_it_can_and_says_the_rest(demo: Running, tmp_path: 
     assert imported.stdout.startswith("2 users imported, 1 rows refused")
     assert f"{tmp_path}/users.csv:3: " in imported.stderr
     assert demo.api.get("/api/users/imported-3").json()["name"] == "Three"
+
+
+def test_an_import_of_followed_tags_is_in_feeds(demo: Running, tmp_path: Path) -> None:
+    demo.until_live(
+        demo.write("PUT", "/api/users/collector", {"name": "Collector"}),
+        demo.write("PUT", "/api/users/typist", {"name": "Typist"}),
+        demo.write("POST", "/api/posts", {"author": "typist", "title": "Typed", "tags": ["C#, mostly"]}),
+    )
+    assert "Typed" not in demo.read("/feed/collector").text
+    (tmp_path / "tags.csv").write_text('user,tag\ncollector,"c#, mostly"\nnobody-there,c#\n')
+    imported = on(demo, "import", "tag-follows", str(tmp_path / "tags.csv"), "--wait")
+    assert imported.stdout.startswith("1 tag-follows imported, 1 rows refused")
+    assert "Typed" in demo.read("/feed/collector").text
+
+
+def test_discovery_is_there_and_nobody_can_take_its_name(demo: Running) -> None:
+    assert "<article" in demo.read("/feed/explore").text
+    refused = on(demo, "user", "explore")
+    assert (refused.returncode, "is reserved" in refused.stderr) == (1, True), refused.stderr
 
 
 def test_an_import_maps_ids_that_are_outside_the_grammar(demo: Running, tmp_path: Path) -> None:
@@ -112,6 +154,8 @@ def test_serve_without_redis_is_refused_with_the_remedy(tmp_path: Path) -> None:
     ("arguments", "reason"),
     [
         (["publish"], "--author"),
+        (["follow", "ada"], "either an author or --tag"),
+        (["follow", "ada", "bob", "--tag", "rust"], "either an author or --tag"),
         (["invalidate"], "either --global or --user"),
         (["invalidate", "--global", "--user", "ada"], "either --global or --user"),
         (["serve", "--only", "everything"], "--only"),

@@ -58,7 +58,7 @@ def test_ctrl_c_stops_everything_in_order(tmp_path: Path) -> None:
         _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     steps = [line.partition("  step")[2].strip() for line in said.splitlines() if "  step" in line]
-    wanted = ["edge", "feeds, api", "relay, fanout, invalidator", "valkey"]
+    wanted = ["edge", "feeds, api", "relay, fanout, invalidator, recompute", "valkey"]
     assert steps == [*(f"stopping {names}" for names in wanted), "stopped"]
     assert "Traceback" not in said
     assert [name for name, pid in pids.items() if is_alive(pid)] == []

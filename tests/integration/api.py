@@ -3,14 +3,21 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
+from redis.asyncio import Redis
 
+from edgebake import apps
+from edgebake.settings import Settings
+from feeds.jobs import Jobs
 from feeds.progress import Progress
 from feeds.record import Record
 from publisher.app import create_app
 
 TOKEN = "a-token-of-the-tests"
+NOBODY = "redis://127.0.0.1:1"
+"""Where no Redis is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +26,7 @@ class Api:
 
     client: httpx.AsyncClient
     record: Record
+    redis: Redis
 
     async def changes(self) -> int:
         """Return how many changes wait in the outbox."""
@@ -37,15 +45,23 @@ def progress_in_outbox(record: Record) -> Callable[[str], Awaitable[Progress | N
     return progress
 
 
+def behind(record: Record, redis: Redis) -> dict[str, Any]:
+    """Return what the API works with besides the record, as ``serve`` puts it together but for progress."""
+    active = apps.activity(Settings(), record, redis)
+    return {"token": TOKEN, "progress": progress_in_outbox(record), "activity": active.seen, "jobs": Jobs(redis)}
+
+
 @asynccontextmanager
-async def open_api(url: str, **options: object) -> AsyncIterator[Api]:
-    """Open a record and the API over it; ``options`` go to ``create_app``."""
+async def open_api(url: str, valkey: str = NOBODY, **options: object) -> AsyncIterator[Api]:
+    """Open a record and the API over it; ``options`` go to ``create_app``. Redis is nowhere unless its URL is given."""
     record = await Record.open(url, patience=0.2)
-    app = create_app(record, **{"token": TOKEN, "progress": progress_in_outbox(record), **options})  # type: ignore[arg-type]  # tests name them rightly
+    redis = Redis.from_url(valkey, protocol=2)
+    app = create_app(record, **{**behind(record, redis), **options})
     transport = httpx.ASGITransport(app)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
-            yield Api(client, record)
+            yield Api(client, record, redis)
     finally:
+        await redis.aclose()
         await record.close()

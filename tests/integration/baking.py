@@ -1,7 +1,7 @@
 """Bakers over a house: a test reads through HTTP, holds what a baker waits for, and sees what left."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from baker.reads import TEXTS
 from cdn import scripts as cdn_scripts
 from feeds import scripts as feeds_scripts
 from feeds.command import Command, CreatePost, Follow, PutUser
-from feeds.model import Candidate, Follows, OrderKey, Post, Site, User
+from feeds.model import Entry, OrderKey, Post, Site, Sources, User
 from feeds.record import Record
 from templates import FOLDER
 from tests.integration.house import House
@@ -96,10 +96,10 @@ class SlowRecord(Record):
         await self._turnstile.through("posts")
         return found
 
-    async def follows(self, user: str) -> Follows:
-        """Read whom a user follows."""
-        found = await super().follows(user)
-        await self._turnstile.through("follows")
+    async def sources(self, user: str) -> Sources:
+        """Read what a user's feed draws from."""
+        found = await super().sources(user)
+        await self._turnstile.through("sources")
         return found
 
     async def site(self) -> Site:
@@ -108,10 +108,12 @@ class SlowRecord(Record):
         await self._turnstile.through("site")
         return found
 
-    async def candidates(self, user: str, *, before: OrderKey | None, limit: int, own: bool) -> list[Candidate]:
-        """Read candidates."""
-        found = await super().candidates(user, before=before, limit=limit, own=own)
-        await self._turnstile.through("candidates")
+    async def proposals(
+        self, user: str, *, before: OrderKey | None, limit: int, own: bool, without: Collection[int] = ()
+    ) -> list[Entry]:
+        """Read what is proposed for a feed."""
+        found = await super().proposals(user, before=before, limit=limit, own=own, without=without)
+        await self._turnstile.through("proposals")
         return found
 
 
@@ -150,12 +152,12 @@ class SlowConnection(UnixDomainSocketConnection):
 
 _TRIPS: dict[bytes, Trip] = {
     feeds_scripts.READ.encode(): "first",
-    b"MGET": "copies",
+    b"\r\nMGET\r\n": "copies",
     cdn_scripts.PASS.encode(): "fence",
 }
 
 
-class _Spelt(httpx.AsyncBaseTransport):
+class Spelt(httpx.AsyncBaseTransport):
     """Calls an application with the path as the request spells it (``target``), though it be no path at all."""
 
     def __init__(self, app: Feeds) -> None:
@@ -225,11 +227,13 @@ async def _open_baker(house: House, config: Config) -> AsyncIterator[Baker]:
     turnstile = Turnstile()
     loads = [("SCRIPT", "LOAD", text) for text in TEXTS.values()]  # or each first trip would be made twice
     await feeds_scripts.execute(house.redis, loads)
+    await house.truth.pulled()  # or the first bake would read it, and begin again
     settings = house.redis.connection_pool.connection_kwargs
     redis = Redis.from_pool(ConnectionPool(connection_class=SlowConnection, turnstile=turnstile, **settings))
     app, renderer = create_app(redis, SlowRecord(house.record, turnstile), config)
-    async with httpx.AsyncClient(transport=_Spelt(app)) as http:
+    async with httpx.AsyncClient(transport=Spelt(app)) as http:
         yield Baker(app, http, turnstile, renderer.version)
+    await app.close()
     await redis.aclose()
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +17,14 @@ from cdn.fence import Fence, Leaving
 from cdn.ledger import ALL_SHARDS, Ledger, Tags
 from cdn.pending import CallBudget, PendingSet
 from feeds import affected, keys
+from feeds.activity import Activity
 from feeds.affected import Affected
 from feeds.change import decode
 from feeds.command import Command
 from feeds.copies import Copies
 from feeds.fanout import Fanout
-from feeds.model import Candidate, OrderKey, Post
+from feeds.followers import Followers
+from feeds.model import Entry, OrderKey, Post
 from feeds.progress import Board, State
 from feeds.record import Outcome, Record
 from feeds.relay import Relay
@@ -35,6 +37,8 @@ from invalidator.recorder import Recorder
 MINUTE_MS = 60_000
 AT_ONCE = Patience(0.0, 0.0, 0.0)
 EDGE = "main"
+LINGER_MS = 20 * MINUTE_MS
+"""How long an answer may live, where a test does not say otherwise."""
 
 
 async def until(condition: Callable[[], Awaitable[object]], seconds: float = 10) -> None:
@@ -115,17 +119,25 @@ class Held(Record):
         await self._hold("posts")
         return found
 
-    async def candidates(self, user: str, *, before: OrderKey | None, limit: int, own: bool) -> list[Candidate]:
-        """Read candidates; hold them if asked to."""
-        found = await super().candidates(user, before=before, limit=limit, own=own)
-        await self._hold("candidates")
+    async def proposals(
+        self, user: str, *, before: OrderKey | None, limit: int, own: bool, without: Collection[int] = ()
+    ) -> list[Entry]:
+        """Read proposals; hold them if asked to."""
+        found = await super().proposals(user, before=before, limit=limit, own=own, without=without)
+        await self._hold("proposals")
+        return found
+
+    async def latest(self, source: int, *, before: OrderKey | None, limit: int) -> list[Entry]:
+        """Read a source's newest posts; hold them if asked to."""
+        found = await super().latest(source, before=before, limit=limit)
+        await self._hold("latest")
         return found
 
     async def followers(
-        self, author: str, *, tags: Sequence[str] = (), after: str = "", limit: int = 5000
+        self, source: int, *, after: str = "", limit: int = 5000, active_since_ms: int | None = None
     ) -> list[str]:
         """Read followers; hold them if asked to."""
-        found = await super().followers(author, tags=tags, after=after, limit=limit)
+        found = await super().followers(source, after=after, limit=limit, active_since_ms=active_since_ms)
         await self._hold("followers")
         return found
 
@@ -152,7 +164,8 @@ class House:
         self.copies = Copies(self.redis)
         self.truth = Truth(self.redis, self.record)
         self.timelines = Timelines(self.redis, self.record)
-        self.fanout = Fanout(self.redis, self.record, self.timelines)
+        self.activity = self.activity_of(per_hour=1000)
+        self.fanout = Fanout(self.redis, self.record, self.timelines, self.activity, linger_ms=LINGER_MS)
         self.relay = Relay(self.redis, self.record)
         self.board = Board(self.redis, self.record)
         self.pending = PendingSet(self.redis, EDGE)
@@ -162,6 +175,13 @@ class House:
         self.drain = self.drain_of(self.edge)
         self._changes = Group(self.redis, keys.CHANGES, "fanout", "worker")
         self._affected = Group(self.redis, keys.AFFECTED, "invalidator", "recorder")
+
+    def activity_of(self, *, per_hour: int, days: int = 30) -> Activity:
+        """Return who is active, with another ceiling or another age than a house's own."""
+        followers = Followers(self.redis, self.record)
+        return Activity(
+            self.redis, self.record, followers, self.timelines, days=days, per_hour=per_hour, linger_ms=LINGER_MS
+        )
 
     def drain_of(self, edge: FakeEdge, *others: str, patience: Patience = AT_ONCE) -> Drain:
         """Return a new drain loop, as a process that starts has one."""

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from feeds.change import Change, decode
-from feeds.command import Command, CreatePost, Follow, PutUser
+from feeds.command import Command, CreatePost, Follow, FollowTag, PutUser, UnfollowTag
 from feeds.record import Outcome, Record
 
 NOW = 1_700_000_000_000
@@ -51,3 +51,16 @@ async def changes(record: Record) -> list[Change]:
     rows = await record.outbox_take(1000)
     await record.outbox_relayed([row.row for row in rows])
     return [decode(row.kind, row.body) for row in rows]
+
+
+async def number(record: Record, user: str) -> int:
+    """Return a user's number."""
+    return (await record.sources(user)).num
+
+
+async def tag_number(record: Record, tag: str) -> int:
+    """Return a tag's source number, of which the record must have heard: a follower is made for that."""
+    await record.apply([PutUser(user="tagger", name="Tagger"), FollowTag(user="tagger", tag=tag)])
+    (source,) = (await record.sources("tagger")).tags
+    await record.apply([UnfollowTag(user="tagger", tag=tag)])
+    return source

@@ -97,6 +97,45 @@ async def test_follow_unfollow_and_block(api: Api) -> None:
     assert (await api.client.put(follow)).status_code == 202
 
 
+async def test_tags_are_followed_whatever_is_in_them(api: Api) -> None:
+    """Case and spaces at the ends do not count; slashes and the like do."""
+    before = await api.changes()
+    for path in ("Rust", "c%2B%2B", "tcp%2Fip", "%20%C3%A9t%C3%A9%20"):
+        answer = await api.client.put(f"/api/users/ada/tags/{path}")
+        assert (answer.status_code, answer.json()["subject"]) == (202, "follows of ada")
+    assert (await api.client.put("/api/users/ada/tags/rust")).json()["status"] == "unchanged"
+    await api.client.put("/api/users/ada/follows/bob")
+    shown = (await api.client.get("/api/users/ada/follows")).json()
+    assert (shown["authors"], shown["tags"]) == (["bob"], ["c++", "rust", "tcp/ip", "été"])
+    assert await api.changes() == before + 5
+
+
+async def test_a_tag_is_unfollowed(api: Api) -> None:
+    """Once; the second time nothing is left to do."""
+    for tag in ("tcp%2Fip", "rust"):
+        await api.client.put(f"/api/users/ada/tags/{tag}")
+    assert (await api.client.delete("/api/users/ada/tags/tcp%2Fip")).json()["status"] == "accepted"
+    assert (await api.client.delete("/api/users/ada/tags/tcp%2Fip")).json()["status"] == "unchanged"
+    assert (await api.client.delete("/api/users/ada/tags/never")).json()["status"] == "unchanged"
+    assert (await api.client.get("/api/users/ada/follows")).json()["tags"] == ["rust"]
+
+
+async def test_a_follow_of_a_tag_that_comes_late_is_ignored(api: Api) -> None:
+    """Versions belong to the user and the tag."""
+    tag = "/api/users/ada/tags/rust"
+    assert (await api.client.request("DELETE", tag, json={"version": 2})).status_code == 202
+    assert (await api.client.put(tag, json={"version": 1})).json()["status"] == "ignored"
+    assert (await api.client.get("/api/users/ada/follows")).json()["tags"] == []
+
+
+@pytest.mark.parametrize("order", ["newest", "ranked", "default"])
+async def test_a_user_chooses_the_order_of_their_feed(api: Api, order: str) -> None:
+    """Or leaves it to the deployment, as who says nothing does."""
+    await api.client.put("/api/users/ada/settings", json={"order": order})
+    assert (await api.client.get("/api/users/ada/settings")).json()["order"] == order
+    assert (await api.client.get("/api/users/bob/settings")).json()["order"] == "default"
+
+
 async def test_a_post_gets_an_id_where_none_is_given(api: Api) -> None:
     """The answer says which."""
     answer = await api.client.post("/api/posts", json={"author": "ada", "title": "One", "tags": ["Maths", "maths"]})

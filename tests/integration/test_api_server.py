@@ -10,10 +10,11 @@ import httpx
 import orjson
 import pytest
 import uvicorn
+from redis.asyncio import Redis
 
 from feeds.record import Record
 from publisher.app import create_app
-from tests.integration.api import TOKEN, progress_in_outbox
+from tests.integration.api import NOBODY, TOKEN, behind
 
 MAX_BODY = 1000
 
@@ -43,7 +44,7 @@ class Served:
 async def served(record_url: str) -> AsyncIterator[Served]:
     """The API at a free port, with a limit of 1,000 bytes a body."""
     record = await Record.open(record_url)
-    app = create_app(record, token=TOKEN, progress=progress_in_outbox(record), max_body=MAX_BODY)
+    app = create_app(record, **behind(record, Redis.from_url(NOBODY)), max_body=MAX_BODY)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", http="httptools"))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -121,6 +122,16 @@ async def test_nothing_of_an_id_reaches_a_header(served: Served, path: str) -> N
     )
     assert (status, "x-injected" in headers) == (422, False)
     assert orjson.loads(body)["errors"][0]["reason"].startswith("an id is")
+
+
+async def test_a_tag_comes_through_a_server_as_it_was_sent(served: Served) -> None:
+    """Slashes, plus signs and letters beyond ASCII; what is no UTF-8 is refused."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}", headers=headers) as client:
+        await client.put("/api/users/ada", json={"name": "Ada"})
+        for path, status in (("tcp%2Fip", 202), ("c%2B%2B", 202), ("%C3%89t%C3%A9", 202), ("%C3", 422)):
+            assert (await client.put(f"/api/users/ada/tags/{path}")).status_code == status
+    assert (await served.record.follows("ada")).tags == ("c++", "tcp/ip", "été")
 
 
 async def test_without_the_token_the_body_is_not_read(served: Served) -> None:

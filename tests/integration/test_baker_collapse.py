@@ -64,7 +64,7 @@ async def test_a_memory_that_no_longer_passes_is_baked_once_however_many_ask(hou
 
 
 @pytest.mark.parametrize(
-    ("what", "error"), [("candidates", RecordUnavailable("away")), ("before fence", RedisGone("gone"))]
+    ("what", "error"), [("proposals", RecordUnavailable("away")), ("before fence", RedisGone("gone"))]
 )
 async def test_a_bake_that_fails_fails_for_all_who_wait_and_for_nobody_after(
     house: House, baker: Baker, what: str, error: Exception
@@ -99,7 +99,7 @@ async def test_whoever_comes_at_any_moment_of_a_landing_is_answered(house: House
 
 async def test_a_client_who_goes_takes_nobodys_bake_along(house: House, baker: Baker) -> None:
     await ada_follows_grace(house)
-    baked, hold = bakes(), baker.hold("candidates")
+    baked, hold = bakes(), baker.hold("proposals")
     readers = [asyncio.ensure_future(baker.get(FEED)) for _ in range(5)]
     await held(hold)
     for reader in readers[:4]:  # the one who began it too
@@ -113,7 +113,7 @@ async def test_a_client_who_goes_takes_nobodys_bake_along(house: House, baker: B
 
 async def test_a_bake_that_everybody_left_is_kept_for_the_next(house: House, baker: Baker) -> None:
     await ada_follows_grace(house)
-    hold = baker.hold("candidates")
+    hold = baker.hold("proposals")
     reader = asyncio.ensure_future(baker.get(FEED))
     await held(hold)
     reader.cancel()
@@ -128,7 +128,7 @@ async def test_a_failure_that_nobody_waits_for_complains_to_nobody(house: House,
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     await ada_follows_grace(house)
-    hold = baker.hold("candidates")
+    hold = baker.hold("proposals")
     reader = asyncio.ensure_future(baker.get(FEED))
     await held(hold)
     reader.cancel()

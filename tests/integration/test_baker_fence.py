@@ -45,7 +45,7 @@ LASTING = "s-maxage=300, stale-while-revalidate=30, stale-if-error=30"
 FEED = "/feed/ada/feed.json"
 
 
-@pytest.mark.parametrize("where", ["users", "candidates", "posts", "after first", "after copies", "before fence"])
+@pytest.mark.parametrize("where", ["users", "proposals", "posts", "after first", "after copies", "before fence"])
 async def test_a_change_recorded_while_an_answer_is_baked_is_in_it(house: House, baker: Baker, where: str) -> None:
     await ada_follows_grace(house)
     baked = bakes()

@@ -252,7 +252,7 @@ async def test_without_redis_the_answer_is_503_and_the_next_one_is_fine(house: H
         assert len(titles(await baker.get(f"/feed/ada{ending}"))) == 3
 
 
-@pytest.mark.parametrize("read", ["users", "follows", "candidates", "site"])
+@pytest.mark.parametrize("read", ["users", "sources", "proposals", "site"])
 async def test_without_the_record_what_redis_lacks_is_503_and_the_next_one_is_fine(
     house: House, baker: Baker, read: str
 ) -> None:

@@ -119,7 +119,7 @@ async def test_header_lists_in_several_lines_are_one_list(house: House, baker: B
 
 async def test_a_client_who_leaves_while_it_is_baked_leaves_no_trace(house: House, baker: Baker) -> None:
     await ada_follows_grace(house)
-    hold = baker.hold("candidates")
+    hold = baker.hold("proposals")
     async with served(baker) as port:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request("GET /feed/ada HTTP/1.1"))

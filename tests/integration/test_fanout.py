@@ -1,10 +1,11 @@
 """Fan-out: after each kind of change copies and timelines are as they should be, and whom it affects is reported."""
 
 from collections.abc import Iterable, Sequence
+from math import inf
 
 import pytest
 
-from feeds import copies, keys
+from feeds import copies, keys, packing
 from feeds.affected import Affected
 from feeds.change import Invalidated, PostPublished
 from feeds.command import (
@@ -23,32 +24,40 @@ from feeds.command import (
     Unfollow,
     UnpublishPost,
 )
-from feeds.fanout import Fanout, chunks
-from feeds.model import Post, PostState, User, UserState
+from feeds.delivery import PART
+from feeds.fanout import Fanout
+from feeds.ids import shard_of
+from feeds.latest import Latest
+from feeds.model import Epoch, Post, PostState, Taste, User, UserState
+from feeds.parts import chunks
+from feeds.progress import now_ms
 from feeds.timeline import Timelines
-from tests.integration.house import House
+from tests.integration.house import LINGER_MS, House
 from tests.integration.records import at
 
 MINUTE = 60_000
+USERS = ("ada", "bob", "eve", "zoe")
 
 
 @pytest.fixture
 async def house(house: House) -> House:
     """A house in which ada and eve follow bob, who has two posts, and all have been read: timelines exist."""
     await house.fan_out(
-        *(PutUser(user=user, name=user.title()) for user in ("ada", "bob", "eve", "zoe")),
+        *(PutUser(user=user, name=user.title()) for user in USERS),
         *(Follow(user=user, author="bob") for user in ("ada", "eve")),
         *(a_post(post, minute) for post, minute in (("p1", -20), ("p2", -10))),
     )
-    await was_read(house, "ada", "bob", "eve", "zoe")
+    await was_read(house, *USERS)
     return house
 
 
 async def was_read(house: House, *users: str) -> None:
-    """Build the timelines of users, as their first readers make bakers do."""
+    """Let users be active and build their timelines and lists, as their first readers make bakers do."""
     for user in users:
-        await house.timelines.rebuild("feed", user)
-        await house.timelines.rebuild("author", user)
+        assert await house.activity.admit(user)
+        sources = await house.truth.sources(user)
+        await house.timelines.rebuild(sources, "newest", Taste({}, {}), Epoch(), ())
+        await Latest(house.redis, house.record).read([sources.num])
 
 
 def a_post(post: str, minute: int = -5, tags: Sequence[str] = (), title: str = "A title") -> CreatePost:
@@ -57,20 +66,36 @@ def a_post(post: str, minute: int = -5, tags: Sequence[str] = (), title: str = "
 
 
 async def feed(house: House, user: str) -> list[str] | None:
-    """Return the posts in a user's timeline, None where it does not exist."""
-    if not await house.redis.exists(keys.timeline("feed", user)):
+    """Return the published posts that a user's timeline proposes; None where it is not there or dropped."""
+    packed = await house.redis.hget(keys.base(user), user)
+    assert packed is None or isinstance(packed, bytes)
+    if packed is None or packing.read_timeline(packed).order is None:
         return None
-    return [candidate.post for candidate in await house.timelines.entries("feed", user)]
+    return await published(house, await house.timelines.members(user))
 
 
-async def by_bob(house: House) -> list[str]:
-    """Return the posts in the timeline of bob's own posts."""
-    return [candidate.post for candidate in await house.timelines.entries("author", "bob")]
+async def by_bob(house: House) -> list[str] | None:
+    """Return the published posts in the list of bob's newest; None where there is none."""
+    bob = (await house.record.users(["bob"]))["bob"].num
+    posts = (await Latest(house.redis, house.record).kept([bob]))[bob]
+    return None if posts.mark == inf else await published(house, posts.nums)
+
+
+def fanout_of(house: House, *, own_posts: bool = True, linger_ms: int = LINGER_MS) -> Fanout:
+    """Return fan-out as it is set otherwise."""
+    timelines = Timelines(house.redis, house.record, own_posts=own_posts)
+    return Fanout(house.redis, house.record, timelines, house.activity, own_posts=own_posts, linger_ms=linger_ms)
+
+
+async def published(house: House, nums: Sequence[int]) -> list[str]:
+    """Return those of the posts that are published, newest first, as the catalogue knows them."""
+    entries = await house.truth.catalogue.get(nums)
+    return [entry.post for entry in sorted(entries.values(), key=lambda e: e.key, reverse=True) if entry.live]
 
 
 async def body(house: House, key: str) -> bytes | None:
     """Return the JSON of a copy, None where Redis has none."""
-    value, generation = await house.redis.mget(key, keys.generation_of(key))
+    value, generation = await house.redis.mget(key, keys.generation(keys.shard_in(key)))
     assert value is None or isinstance(value, bytes)
     assert generation is None or isinstance(generation, bytes)
     return copies.body_of(value) if value is not None and copies.counts(value, generation or b"0") else None
@@ -89,15 +114,21 @@ async def user_copy(house: House, user: str) -> User | None:
 
 
 async def follows_copy(house: House, user: str) -> set[str] | None:
-    """Return whom a user follows as their copy has it."""
-    found = await body(house, keys.follows(user))
-    return set(copies.read_follows(found)) if found else None
+    """Return whom a user follows as the copy of their sources has it."""
+    value = await house.redis.get(keys.sources(user))
+    assert value is None or isinstance(value, bytes)
+    if value is None:
+        return None
+    authors = copies.read_sources(user, value).authors
+    names = {known.num: known.id for known in (await house.record.users(USERS)).values()}
+    return {names[author] for author in authors}
 
 
 def named(parts: Iterable[Affected]) -> dict[str, list[str]]:
     """Return what parts name, by kind, each sorted; the change's own subject is not among it."""
-    found: dict[str, set[str]] = {"users": set(), "posts": set(), "authors": set(), "guarded": set()}
+    found: dict[str, set[str]] = {"users": set(), "posts": set(), "authors": set(), "guarded": set(), "topics": set()}
     for part in parts:
+        found["users"].update(user for section in part.sections for user in section.split("\n"))
         for kind, names in found.items():
             names.update(getattr(part, kind))
     return {kind: sorted(names) for kind, names in found.items() if names}
@@ -124,8 +155,7 @@ async def test_a_published_post_is_in_the_timelines_and_its_readers_are_affected
 
 
 async def test_without_own_posts_an_authors_feed_is_left_alone(house: House) -> None:
-    timelines = Timelines(house.redis, house.record, own_posts=False)
-    house.fanout = Fanout(house.redis, house.record, timelines, own_posts=False)
+    house.fanout = fanout_of(house, own_posts=False)
     parts = await house.fan_out(a_post("p3"))
     assert await feed(house, "bob") == ["p2", "p1"]
     assert named(parts) == {"users": ["ada", "eve"]}
@@ -172,7 +202,7 @@ async def test_an_unpublished_post_leaves_the_timelines_and_comes_back_when_publ
     assert await by_bob(house) == ["p2", "p1"]
 
 
-async def test_a_deleted_post_leaves_a_tombstone_and_the_timelines(house: House) -> None:
+async def test_a_deleted_post_leaves_a_tombstone_and_all_feeds(house: House) -> None:
     await house.fan_out(DeletePost(post="p1"))
     copy = await post_copy(house, "p1")
     assert copy is not None
@@ -195,10 +225,11 @@ async def test_changes_of_one_post_in_any_order_end_at_the_truth(house: House) -
     assert await feed(house, "ada") == ["p2", "p3", "p1"]
 
 
-async def test_who_mutes_the_author_or_a_tag_is_not_affected(house: House) -> None:
-    await house.fan_out(PutSettings(user="ada", muted_authors=("bob",)), PutSettings(user="eve", muted_tags=("cats",)))
-    assert named(await house.fan_out(a_post("p3", tags=["cats"]))) == {"users": ["bob"]}
-    assert named(await house.fan_out(a_post("p4", tags=["dogs"]))) == {"users": ["bob", "eve"]}
+async def test_who_mutes_the_author_is_not_affected_and_affected_again_when_they_do_not(house: House) -> None:
+    await house.fan_out(PutSettings(user="ada", muted_authors=("bob",)))
+    assert named(await house.fan_out(a_post("p3"))) == {"users": ["bob", "eve"]}
+    await house.fan_out(PutSettings(user="ada", muted_authors=()))
+    assert named(await house.fan_out(a_post("p4"))) == {"users": ["ada", "bob", "eve"]}
 
 
 async def test_a_mute_drops_the_timeline_and_the_rebuilt_one_is_without_it(house: House) -> None:
@@ -250,7 +281,7 @@ async def test_a_renamed_author_has_a_new_copy_and_all_their_posts_are_affected(
 
 
 async def test_a_deleted_user_is_erased_and_followed_by_nobody(house: House) -> None:
-    await house.truth.follows("ada")
+    await house.truth.sources("ada")
     parts = await house.fan_out(DeleteUser(user="bob"))
     copy = await user_copy(house, "bob")
     assert copy is not None
@@ -258,9 +289,10 @@ async def test_a_deleted_user_is_erased_and_followed_by_nobody(house: House) -> 
     found = [await post_copy(house, post) for post in ("p1", "p2")]
     assert [post and (post.state, post.title) for post in found] == [(PostState.DELETED, "")] * 2
     assert await follows_copy(house, "ada") is None
-    assert (await house.truth.follows("ada")).authors == ()
+    assert (await house.truth.sources("ada")).authors == ()
     assert await follows_copy(house, "ada") == set()
-    assert (await feed(house, "bob"), await by_bob(house)) == (None, [])
+    assert (await feed(house, "bob"), await by_bob(house)) == (None, None)
+    assert not await house.redis.zscore(keys.active(shard_of("bob")), "bob")
     assert named(parts) == {"posts": ["p1", "p2"], "authors": ["bob"]}
     assert parts_are_whole(parts)
 
@@ -294,21 +326,22 @@ async def test_imported_users_are_affected_and_new_names_reach_their_posts(house
     assert parts_are_whole(parts)
 
 
-async def test_imported_follows_drop_the_followers_copies_and_timelines(house: House) -> None:
-    await house.truth.follows("zoe")
+async def test_imported_follows_have_new_copies_and_drop_the_followers_timelines(house: House) -> None:
+    await house.truth.sources("zoe")
     await house.record.import_follows([Follow(user="zoe", author="bob"), Follow(user="ada", author="bob")])
     parts = await house.fan_out()
-    assert (await follows_copy(house, "zoe"), await feed(house, "zoe")) == (None, None)
+    assert (await follows_copy(house, "zoe"), await feed(house, "zoe")) == ({"bob"}, None)
     assert await feed(house, "ada") == ["p2", "p1"]
     assert named(parts) == {"users": ["zoe"]}
-    assert (await house.truth.follows("zoe")).authors == ("bob",)
+    await was_read(house, "zoe")
+    assert (await follows_copy(house, "zoe"), await feed(house, "zoe")) == ({"bob"}, ["p2", "p1"])
 
 
 async def test_imported_posts_drop_the_timelines_of_all_their_readers(house: House) -> None:
     await house.record.import_posts([a_post("p1", -20, title="Changed"), a_post("p3")])
     parts = await house.fan_out()
     assert [await feed(house, user) for user in ("ada", "eve", "bob", "zoe")] == [None, None, None, []]
-    assert await by_bob(house) == []
+    assert await by_bob(house) is None
     assert (await post_copy(house, "p1"), (await post_copy(house, "p2")) is None) == (None, False)
     assert named(parts) == {"users": ["ada", "bob", "eve"], "posts": ["p1"], "authors": ["bob"]}
     assert parts_are_whole(parts)
@@ -317,10 +350,11 @@ async def test_imported_posts_drop_the_timelines_of_all_their_readers(house: Hou
 
 
 async def test_an_import_creates_no_timeline(house: House) -> None:
-    await house.timelines.drop({"feed": ["ada", "bob"], "author": ["bob"]})
+    await house.activity.erase("ada")
     await house.record.import_posts([a_post("p3")])
+    await house.record.import_follows([Follow(user="ada", author="zoe")])
     await house.fan_out()
-    assert await feed(house, "ada") is None
+    assert await house.redis.hexists(keys.base("ada"), "ada") is False
 
 
 async def test_a_global_invalidation_drops_every_copy_and_every_timeline(house: House) -> None:
@@ -359,7 +393,7 @@ async def test_a_post_that_left_behind_our_back_is_forgotten_with_its_author(hou
 
 
 async def test_an_invalidated_users_feed_is_read_again_with_all_that_it_shows(house: House) -> None:
-    await house.truth.follows("ada")
+    await house.truth.sources("ada")
     parts = await house.fan_out(Invalidate(scope="user", user="ada"))
     assert (await user_copy(house, "ada"), await follows_copy(house, "ada"), await feed(house, "ada")) == (None,) * 3
     assert [await post_copy(house, post) for post in ("p1", "p2")] == [None, None]
@@ -382,14 +416,18 @@ async def test_a_change_handled_twice_reports_twice_under_two_attempts(house: Ho
     assert [part.change_id for part in parts] == ["c1", "c1"]
 
 
-async def test_more_followers_than_one_part_takes_are_reported_in_several(house: House) -> None:
-    house.fanout = Fanout(house.redis, house.record, house.timelines, chunk=4)
-    fans = [f"fan{number}" for number in range(10)]
-    await house.fan_out(
-        *(PutUser(user=fan, name="A fan") for fan in fans), *(Follow(user=fan, author="zoe") for fan in fans)
-    )
+async def test_more_followers_than_one_part_takes_are_reported_in_several(
+    house: House,
+) -> None:
+    fans = [f"fan{number}" for number in range(100)]
+    await house.record.import_users([PutUser(user=fan, name="A fan") for fan in fans])
+    await house.record.import_follows([Follow(user=fan, author="zoe") for fan in fans])
+    await house.fan_out()
+    await house.record.activate(fans, now_ms())
     parts = await house.fan_out(CreatePost(post="z1", author="zoe", title="Zoe's", published=at(-1)))
-    assert [len(part.users) for part in parts] == [5, 4, 2, 0]
+    sections = [len(part.sections) for part in parts]
+    assert len(sections) > 1
+    assert max(sections) == PART
     assert named(parts) == {"users": sorted([*fans, "zoe"])}
     assert parts_are_whole(parts)
 

@@ -11,7 +11,7 @@ from feeds import keys
 from feeds.change import Change, SiteChanged, encode, kind_of
 from feeds.fanout import Fanout
 from feeds.worker import AT_ONCE, Worker
-from tests.integration.house import House, kill, until
+from tests.integration.house import LINGER_MS, House, kill, until
 
 LEASE_MS = 60
 
@@ -20,7 +20,7 @@ class Watched(Fanout):
     """Fan-out that keeps which changes it handled; what a test holds is handled and does not come back."""
 
     def __init__(self, house: House, *, held: str = "", failing: str = "") -> None:
-        super().__init__(house.redis, house.record, house.timelines)
+        super().__init__(house.redis, house.record, house.timelines, house.activity, linger_ms=LINGER_MS)
         self.handled: list[str] = []
         self.reached = asyncio.Event()
         self.go = asyncio.Event()

@@ -59,6 +59,38 @@ async def test_each_refused_row_is_told_and_the_rest_is_kept(record: Record) -> 
     assert "nobody" in follows.refused[0].reason
 
 
+async def test_follows_of_tags_are_imported_and_may_be_again(record: Record) -> None:
+    """Under one change, of a tag that posts have and of one that none has yet; what is there already is none."""
+    await csv_into(record, "users", "id,name\nada,Ada\nbob,Bob\n")
+    await csv_into(record, "posts", "id,author,tags\np1,bob,Lisp\n")
+    rows = 'user,tag\nada,lisp\nada,"c++, mostly"\nbob,LISP \n'
+    report = await csv_into(record, "tag-follows", rows)
+    assert (report.accepted, report.refused, len(report.changes)) == (3, [], 1)
+    assert [entry.post for entry in await record.proposals("ada", before=None, limit=5, own=False)] == ["p1"]
+    assert len((await record.sources("ada")).tags) == 2
+    again = await csv_into(record, "tag-follows", rows)
+    assert (again.accepted, again.refused, again.changes) == (3, [], [])
+
+
+async def test_each_refused_follow_of_a_tag_is_told_and_the_rest_is_kept(record: Record) -> None:
+    """Those that the rules refuse, and those of users who are not there."""
+    await csv_into(record, "users", "id,name\nada,Ada\n")
+    report = await csv_into(record, "tag-follows", "user,tag\nada,a\nnobody,a\nada,\nADA,b\nada,c\n")
+    assert (report.accepted, sorted(refusal.line for refusal in report.refused)) == (2, [3, 4, 5])
+    assert any("'nobody'" in refusal.reason for refusal in report.refused)
+    assert len((await record.sources("ada")).tags) == 2
+
+
+async def test_the_name_of_discovery_is_no_users(record: Record) -> None:
+    """The row is refused; mapped, it is a user like any other."""
+    report = await csv_into(record, "users", "id,name\nexplore,Dora\n")
+    assert (report.accepted, "is reserved" in report.refused[0].reason) == (0, True)
+    report = await csv_into(record, "users", "id,name\nexplore,Dora\n", map_ids=True)
+    assert (report.accepted, report.refused) == (1, [])
+    assert await record.user("explore") is None
+    assert await record.user(map_id("explore")) is not None
+
+
 async def test_one_change_a_chunk(record: Record) -> None:
     """However many rows the file has."""
     text = "id,name\n" + "".join(f"u{n},U {n}\n" for n in range(250))
@@ -122,8 +154,8 @@ async def test_the_demo_is_imported_whole_and_every_feed_has_posts(record: Recor
         assert (report.accepted, report.refused) == (rows, [])
     users = await record.some_users(2000)
     for user in random.Random(7).sample(users, 40):
-        candidates = await record.candidates(user, before=None, limit=25, own=False)
-        assert len({candidate.author for candidate in candidates}) >= 3, user
+        proposed = await record.proposals(user, before=None, limit=25, own=False)
+        assert len({entry.author for entry in proposed}) >= 3, user
 
 
 def test_the_demo_is_small_and_names_its_sources() -> None:
@@ -137,8 +169,8 @@ ODD = st.lists(st.sampled_from(["ada", "bob", ",", '"', "\n", "\r\n", "é", "\0"
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
-@given(ODD)
-async def test_no_file_crashes_an_import(record: Record, text: str) -> None:
+@given(ODD, st.sampled_from([("users", "id,name\n"), ("tag-follows", "user,tag\n")]))
+async def test_no_file_crashes_an_import(record: Record, text: str, kind: tuple[str, str]) -> None:
     """Each row is accepted or refused."""
-    report = await csv_into(record, "users", "id,name\n" + text)
+    report = await csv_into(record, kind[0], kind[1] + text)
     assert report.accepted + report.refused_count <= text.count("\n") + 1

@@ -33,7 +33,7 @@ from feeds.relay import Relay
 from feeds.worker import Worker
 from invalidator.recorder import Recorder
 from tests.integration.baking import Baker, config, open_bakers, tags_of
-from tests.integration.house import FakeEdge, House, kill, until
+from tests.integration.house import LINGER_MS, FakeEdge, House, kill, until
 from tests.integration.records import at
 
 LEASE_MS = 60
@@ -83,12 +83,12 @@ async def truth(house: House, path: str) -> list[tuple[str, str]]:
     _, kind, user, _ = path.split("/")
     record = house.record
     if kind == "author":
-        found = await record.author_posts(user, before=None, limit=25)
+        found = await record.latest((await record.users([user]))[user].num, before=None, limit=25)
     else:
-        found = await record.candidates(user, before=None, limit=25, own=True)
-    posts = await record.posts([candidate.post for candidate in found])
-    users = await record.users(list({candidate.author for candidate in found}))
-    return [(posts[candidate.post].title, users[candidate.author].name) for candidate in found]
+        found = await record.proposals(user, before=None, limit=25, own=True)
+    posts = await record.posts([entry.post for entry in found])
+    users = await record.users(list({post.author for post in posts.values()}))
+    return [(posts[entry.post].title, users[posts[entry.post].author].name) for entry in found]
 
 
 class Staff:
@@ -126,7 +126,7 @@ class Staff:
             case "relay":
                 return Relay(house.redis, house.record).run
             case "fanout":
-                fanout = Fanout(house.redis, house.record, house.timelines, chunk=2)
+                fanout = Fanout(house.redis, house.record, house.timelines, house.activity, linger_ms=LINGER_MS)
                 return Worker(house.redis, fanout, name, lease_ms=LEASE_MS).run
             case "recorder":
                 return Recorder(house.redis, house.ledger, house.board, name, wake=lambda: None, lease_ms=LEASE_MS).run

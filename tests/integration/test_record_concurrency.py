@@ -10,7 +10,18 @@ import pytest
 from sqlalchemy import insert, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from feeds.command import Command, CreatePost, DeletePost, DeleteUser, EditPost, Follow, PutUser, RenameUser
+from feeds.command import (
+    Command,
+    CreatePost,
+    DeletePost,
+    DeleteUser,
+    EditPost,
+    Follow,
+    PutUser,
+    React,
+    Reaction,
+    RenameUser,
+)
 from feeds.database import connect, database_url
 from feeds.errors import Gone, RecordUnavailable, Refused
 from feeds.model import PostState
@@ -218,3 +229,35 @@ async def test_a_delete_and_a_create_at_once_leave_the_newer_events_state(record
         assert not [error for error in done if isinstance(error, Refused)]
         post = await record.post("p-1")
         assert post is None or post.state is PostState.DELETED
+
+
+async def test_users_who_follow_each_other_at_once_do_not_wait_for_each_other(record: Record, other: Record) -> None:
+    users = [f"u{n}" for n in range(6)]
+    await with_users(record, *users)
+    pairs = [(user, author) for user in users for author in users if user != author]
+    writers = [record, other]
+    follows = [writers[n % 2].apply([Follow(user=u, author=a)]) for n, (u, a) in enumerate(pairs)]
+    await asyncio.gather(*follows)
+    for user in users:
+        assert len(await record.followers((await record.sources(user)).num)) == 5
+
+
+async def test_a_reaction_does_not_outlive_the_user_deleted_at_the_same_time(record: Record, other: Record) -> None:
+    await with_users(record, "ada")
+    await record.apply([a_post("p-1")])
+    for n in range(5):
+        await with_users(record, "bob")
+        like = React(post="p-1", reactions=(Reaction(kind="like", by="bob", id=f"{n}"),))
+        await asyncio.gather(one(other, like), one(record, DeleteUser(user="bob")))
+        assert await record.reactions_of(["bob"], since_ms=0) == {}
+
+
+async def test_a_tag_that_two_use_first_at_once_has_one_number(record: Record, other: Record) -> None:
+    await with_users(record, "ada", "bob")
+    for n in range(5):
+        tags = (f"a{n}", f"b{n}")
+        ada = CreatePost(post=f"p-{n}", author="ada", tags=tags)
+        bob = CreatePost(post=f"q-{n}", author="bob", tags=tags[::-1])
+        await asyncio.gather(one(record, ada), one(other, bob))
+        posts = await record.posts([f"p-{n}", f"q-{n}"])
+        assert posts[f"p-{n}"].tag_nums == posts[f"q-{n}"].tag_nums[::-1]

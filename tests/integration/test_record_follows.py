@@ -7,7 +7,7 @@ from feeds.command import Block, DeleteUser, Follow, Unblock, Unfollow
 from feeds.errors import Conflict, NotFound, Refused
 from feeds.model import Follows
 from feeds.record import Outcome, Record
-from tests.integration.records import changes, one, with_follows, with_users
+from tests.integration.records import changes, number, one, with_follows, with_users
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ async def test_an_unfollow_ends_a_follow(record: Record) -> None:
     before = await record.follows("ada")
     await one(record, Unfollow(user="ada", author="eve"))
     assert await record.follows("ada") == Follows("ada", ("bob",), before.version + 1)
-    assert await changes(record) == [FollowsChanged(("ada",))]
+    assert await changes(record) == [FollowsChanged(("ada",), left=(await number(record, "eve"),))]
 
 
 async def test_what_is_so_already_makes_no_change(record: Record) -> None:
@@ -75,7 +75,8 @@ async def test_a_block_ends_the_follows_both_ways_and_lets_none_begin(record: Re
     await with_follows(record, "ada", "bob", "eve")
     await with_follows(record, "bob", "ada", "eve")
     await one(record, Block(user="ada", blocked="bob"))
-    assert await changes(record) == [FollowsChanged(("ada", "bob"))]
+    both = (await number(record, "bob"), await number(record, "ada"))
+    assert await changes(record) == [FollowsChanged(("ada", "bob"), left=both)]
     assert (await record.follows("ada")).authors == ("eve",)
     assert (await record.follows("bob")).authors == ("eve",)
     for user, author in (("ada", "bob"), ("bob", "ada")):
@@ -83,11 +84,14 @@ async def test_a_block_ends_the_follows_both_ways_and_lets_none_begin(record: Re
             await record.apply([Follow(user=user, author=author)])
 
 
-async def test_a_block_without_follows_changes_no_feed(record: Record) -> None:
+async def test_a_block_and_its_end_change_what_both_draw_from(record: Record) -> None:
     outcome = await one(record, Block(user="ada", blocked="bob"))
-    assert (outcome.status, outcome.change) == ("accepted", None)
+    assert outcome.status == "accepted"
     assert (await one(record, Block(user="ada", blocked="bob"))).status == "unchanged"
-    assert await changes(record) == []
+    assert await changes(record) == [FollowsChanged(("ada", "bob"))]
+    await one(record, Unblock(user="ada", blocked="bob"))
+    assert await changes(record) == [FollowsChanged(("ada", "bob"))]
+    assert [(await record.follows(user)).version for user in ("ada", "bob")] == [3, 3]
 
 
 async def test_after_an_unblock_a_follow_may_begin(record: Record) -> None:

@@ -1,11 +1,21 @@
 """Chunks of an import into the system of record."""
 
-from feeds.change import Imported
-from feeds.command import Block, CreatePost, DeletePost, DeleteUser, Follow, PutSettings, PutUser
+from feeds.change import FollowsChanged, Imported
+from feeds.command import (
+    Block,
+    CreatePost,
+    DeletePost,
+    DeleteUser,
+    Follow,
+    FollowTag,
+    PutSettings,
+    PutUser,
+    UnfollowTag,
+)
 from feeds.ids import is_id
-from feeds.model import PostState, UserState
+from feeds.model import TAG, PostState, UserState
 from feeds.record import ImportOutcome, Record
-from tests.integration.records import NOW, a_post, changes, one, with_follows, with_users
+from tests.integration.records import NOW, a_post, changes, number, one, tag_number, with_follows, with_users
 
 NOBODY = Imported((), (), (), ())
 
@@ -79,7 +89,7 @@ async def test_imported_posts_are_one_change_that_names_what_readers_can_see(rec
         a_post("p-5"),
     ]
     assert (await record.import_posts(rows)).refused == []
-    assert await changes(record) == [Imported((), (), ("p-1", "p-2", "p-5"), ("ada", "bob"))]
+    assert await changes(record) == [Imported((), (), ("p-1", "p-2", "p-5"), ("ada", "bob"), (TAG | 1,))]
     post = await record.post("p-1")
     assert post is not None
     assert (post.tags, post.version, post.published_ms) == (("x",), 1, NOW - 1000)
@@ -88,14 +98,18 @@ async def test_imported_posts_are_one_change_that_names_what_readers_can_see(rec
 async def test_an_import_replaces_posts_and_their_tags(record: Record) -> None:
     await with_users(record, "ada", "bob")
     await with_follows(record, "bob", "ada")
-    await record.apply([PutSettings(user="bob", muted_tags=("cats",)), a_post("p-1")])
+    await record.apply(
+        [PutSettings(user="bob", muted_tags=("cats",)), CreatePost(post="p-1", author="ada", tags=("x",))]
+    )
+    cats, x = await tag_number(record, "cats"), await tag_number(record, "x")
     await changes(record)
     await record.import_posts([a_post("p-1", title="B").model_copy(update={"tags": ("cats",)})])
     post = await record.post("p-1")
     assert post is not None
     assert (post.title, post.version) == ("B", 2)
-    assert await record.candidates("bob", before=None, limit=5, own=True) == []
-    assert await changes(record) == [Imported((), (), ("p-1",), ("ada",))]
+    assert await record.proposals("bob", before=None, limit=5, own=True) == []
+    assert await record.latest(x, before=None, limit=5) == []
+    assert await changes(record) == [Imported((), (), ("p-1",), ("ada",), (cats, x))]
 
 
 async def test_a_post_without_an_id_gets_one(record: Record) -> None:
@@ -136,13 +150,13 @@ async def test_an_import_with_versions_creates_deleted_posts_again_only_when_new
 async def test_imported_follows_are_one_change_of_those_that_are_new(record: Record) -> None:
     await with_users(record, "ada", "bob", "eve")
     await with_follows(record, "bob", "eve")
-    before = await record.follows_versions(["ada", "bob", "eve"])
+    before = {user: (await record.follows(user)).version for user in ("ada", "bob", "eve")}
     pairs = [("ada", "bob"), ("ada", "eve"), ("bob", "eve"), ("ada", "bob")]
     outcome = await record.import_follows([Follow(user=user, author=author) for user, author in pairs])
     assert outcome.refused == []
     assert await changes(record) == [Imported((), ("ada",), (), ())]
     assert (await record.follows("ada")).authors == ("bob", "eve")
-    after = await record.follows_versions(["ada", "bob", "eve"])
+    after = {user: (await record.follows(user)).version for user in ("ada", "bob", "eve")}
     assert after == before | {"ada": before["ada"] + 1}
 
 
@@ -164,6 +178,45 @@ async def test_a_chunk_of_five_thousand_is_written_whole(record: Record) -> None
     await record.import_posts([a_post(f"p-{user}", user) for user in users])
     follows = [Follow(user=user, author="u0") for user in users[1:]]
     assert (await record.import_follows(follows)).refused == []
-    assert await record.followers("u0", limit=6000) == sorted(users[1:])
+    assert await record.followers(await number(record, "u0"), limit=6000) == sorted(users[1:])
     assert len(await record.users(users)) == 5000
     assert len(await record.posts([f"p-{user}" for user in users])) == 5000
+
+
+async def test_imported_follows_of_tags_are_one_change_of_those_that_are_new(record: Record) -> None:
+    await with_users(record, "ada", "bob", "gone")
+    await record.apply([DeleteUser(user="gone"), FollowTag(user="bob", tag="cats")])
+    await changes(record)
+    pairs = [("ada", "dogs"), ("ada", "cats"), ("bob", "cats"), ("ada", "dogs"), ("gone", "dogs"), ("who", "dogs")]
+    outcome = await record.import_tag_follows([FollowTag(user=user, tag=tag) for user, tag in pairs])
+    assert outcome.refused == [
+        (4, "user is 'gone': this user was deleted"),
+        (5, "user is 'who': there is no such user"),
+    ]
+    assert await changes(record) == [Imported((), ("ada",), (), ())]
+    assert len((await record.sources("ada")).tags) == 2
+    assert await record.followers(await tag_number(record, "cats")) == ["ada", "bob"]
+
+
+async def test_an_imported_follow_of_a_tag_older_than_its_end_is_ignored(record: Record) -> None:
+    await with_users(record, "ada")
+    await record.apply([UnfollowTag(user="ada", tag="cats", version=5)])
+    await record.import_tag_follows([FollowTag(user="ada", tag="cats", version=4)])
+    assert (await record.sources("ada")).tags == ()
+    await record.import_tag_follows([FollowTag(user="ada", tag="cats", version=6)])
+    assert len((await record.sources("ada")).tags) == 1
+
+
+async def test_who_muted_an_id_before_there_was_a_user_of_it_mutes_the_user(record: Record) -> None:
+    await with_users(record, "ada")
+    await record.apply([PutSettings(user="ada", muted_authors=("eve", "zoe"))])
+    before = await record.sources("ada")
+    assert before.muted_authors == ()
+    await changes(record)
+    await record.import_users([PutUser(user="eve", name="Eve")])
+    assert FollowsChanged(("ada",)) in await changes(record)
+    await record.apply([PutUser(user="zoe", name="Zoe")])
+    assert FollowsChanged(("ada",)) in await changes(record)
+    after = await record.sources("ada")
+    assert after.muted_authors == (await number(record, "eve"), await number(record, "zoe"))
+    assert after.version == before.version + 2

@@ -1,11 +1,22 @@
-"""What feeds draw from: followers, candidates, an author's posts."""
+"""What feeds draw from, who draws from a source, and a source's newest posts."""
 
 import pytest
 
-from feeds.command import CreatePost, DeletePost, DeleteUser, EditPost, PutSettings, UnpublishPost
-from feeds.model import Candidate, OrderKey
+from feeds.command import (
+    Block,
+    CreatePost,
+    DeleteUser,
+    EditPost,
+    FollowTag,
+    PutSettings,
+    PutUser,
+    Unblock,
+    UnfollowTag,
+    UnpublishPost,
+)
+from feeds.model import TAG, Entry, Sources
 from feeds.record import Record
-from tests.integration.records import NOW, a_post, at, with_follows, with_users
+from tests.integration.records import NOW, a_post, number, tag_number, with_follows, with_users
 
 
 @pytest.fixture(autouse=True)
@@ -16,76 +27,67 @@ async def people(record: Record) -> None:
     await with_follows(record, "bob", "eve")
 
 
-async def ids(record: Record, user: str = "ada", *, own: bool = True) -> list[str]:
-    """Return the ids of the posts that a user's feed proposes."""
-    return [candidate.post for candidate in await record.candidates(user, before=None, limit=100, own=own)]
+async def test_numbers_are_given_once_and_are_never_zero(record: Record) -> None:
+    nums = [await number(record, user) for user in ("ada", "bob", "eve", "zoe")]
+    assert nums == [1, 2, 3, 4]
+    await record.apply([DeleteUser(user="zoe"), PutUser(user="new", name="N"), PutUser(user="zoe", name="Z")])
+    assert await number(record, "zoe") == 4
+    assert await number(record, "new") == 5
 
 
-async def test_candidates_are_the_posts_of_followed_authors_newest_first(record: Record) -> None:
-    await record.apply([a_post("b-1", "bob", ms=-30), a_post("e-1", "eve", ms=-10), a_post("z-1", "zoe", ms=-20)])
-    found = await record.candidates("ada", before=None, limit=10, own=False)
-    assert found == [Candidate(NOW - 10, "e-1", "eve"), Candidate(NOW - 30, "b-1", "bob")]
+async def test_a_post_knows_its_number_its_authors_and_its_tags(record: Record) -> None:
+    await record.apply([CreatePost(post="e-1", author="eve", tags=("dogs", "cats")), a_post("e-2", "eve")])
+    await record.apply([EditPost(post="e-2", tags=("cats",), title="New")])
+    posts = await record.posts(["e-1", "e-2"])
+    assert [post.num for post in posts.values()] == [1, 2]
+    assert posts["e-1"].author_num == await number(record, "eve")
+    dogs, cats = posts["e-1"].tag_nums
+    assert posts["e-2"].tag_nums == (cats,)
+    assert {dogs, cats} == {TAG | 1, TAG | 2}
+    assert await record.posts_by_num([1, 2, 99]) == {1: posts["e-1"], 2: posts["e-2"]}
 
 
-async def test_own_posts_are_candidates_if_asked_for(record: Record) -> None:
-    await record.apply([a_post("a-1", "ada", ms=-30), a_post("e-1", "eve", ms=-10)])
-    assert await ids(record, own=True) == ["e-1", "a-1"]
-    assert await ids(record, own=False) == ["e-1"]
-    assert await ids(record, "zoe") == []
+async def test_sources_are_numbers_of_what_a_user_follows_mutes_and_blocks(record: Record) -> None:
+    await record.apply([FollowTag(user="ada", tag="Dogs"), Block(user="zoe", blocked="ada")])
+    settings = PutSettings(user="ada", muted_authors=("eve", "never-there"), muted_tags=("cats",))
+    await record.apply([settings])
+    dogs, cats = await tag_number(record, "dogs"), await tag_number(record, "cats")
+    found = await record.sources("ada")
+    assert found == Sources("ada", 1, (2, 3), (dogs,), (3,), (cats,), (4,), found.version)
+    assert (await record.sources("zoe")).blocked == (1,)
+    assert await record.sources("who") == Sources("who", 0, (), (), (), (), (), 0)
 
 
-async def test_posts_of_one_time_are_ordered_by_the_bytes_of_their_ids(record: Record) -> None:
-    mixed = ["a-b", "a_b", "ab", "a1", "a-1", "b", "a"]
-    await record.apply([a_post(post, "eve") for post in mixed])
-    assert await ids(record) == sorted(mixed, reverse=True)
-
-
-async def test_pages_below_a_place_have_every_post_once(record: Record) -> None:
-    await record.apply([a_post(f"e-{n}", "eve", ms=-(n // 3) * 10) for n in range(20)])
-    seen: list[str] = []
-    before: OrderKey | None = None
-    while page := await record.candidates("ada", before=before, limit=4, own=True):
-        seen += [candidate.post for candidate in page]
-        before = page[-1].key
-    assert seen == await ids(record)
-    assert len(seen) == 20
-
-
-@pytest.mark.parametrize(
-    "hide",
-    [
-        CreatePost(post="d", author="eve", draft=True),
-        a_post("d", "eve", ms=1000),
-        UnpublishPost(post="e-1"),
-        DeletePost(post="e-1"),
-        EditPost(post="e-1", published=at(1000)),
+async def test_the_version_of_sources_rises_with_each_thing_that_they_hold(record: Record) -> None:
+    versions = [(await record.sources("ada")).version]
+    for command in (
+        FollowTag(user="ada", tag="dogs"),
+        UnfollowTag(user="ada", tag="dogs"),
+        Block(user="zoe", blocked="ada"),
+        Unblock(user="zoe", blocked="ada"),
+        PutSettings(user="ada", muted_tags=("cats",)),
         DeleteUser(user="eve"),
-    ],
-)
-async def test_only_published_posts_are_candidates(
-    record: Record, hide: CreatePost | UnpublishPost | DeletePost | EditPost | DeleteUser
-) -> None:
-    await record.apply([a_post("e-1", "eve"), a_post("b-1", "bob"), hide])
-    assert await ids(record) == (["e-1", "b-1"] if isinstance(hide, CreatePost) else ["b-1"])
+        PutUser(user="eve", name="Back"),
+        Block(user="eve", blocked="ada"),
+        DeleteUser(user="eve"),
+    ):
+        await record.apply([command])
+        versions.append((await record.sources("ada")).version)
+    assert versions[7] == versions[6]  # a user's return changes nobody else
+    assert len(set(versions)) == 9
+    assert versions == sorted(versions)
 
 
-async def test_muted_authors_and_tags_are_left_out(record: Record) -> None:
-    tagged = a_post("b-2", "bob", ms=-10).model_copy(update={"tags": ("cats", "dogs")})
-    await record.apply([a_post("b-1", "bob", ms=-20), tagged, a_post("e-1", "eve", ms=-30)])
-    await record.apply([PutSettings(user="ada", muted_tags=("dogs",))])
-    assert await ids(record) == ["b-1", "e-1"]
-    await record.apply([PutSettings(user="ada", muted_authors=("bob",))])
-    assert await ids(record) == ["e-1"]
-    await record.apply([PutSettings(user="ada")])
-    assert await ids(record) == ["b-2", "b-1", "e-1"]
+async def test_a_user_who_is_deleted_draws_from_nothing(record: Record) -> None:
+    await record.apply([FollowTag(user="ada", tag="dogs"), Block(user="ada", blocked="zoe"), DeleteUser(user="ada")])
+    found = await record.sources("ada")
+    assert found == Sources("ada", 1, (), (), (), (), (), found.version)
 
 
-async def test_a_post_whose_tags_were_edited_is_muted_by_those_it_has(record: Record) -> None:
-    await record.apply([CreatePost(post="b-1", author="bob", tags=("cats",))])
-    await record.apply([PutSettings(user="ada", muted_tags=("dogs",)), EditPost(post="b-1", tags=("dogs",))])
-    assert await ids(record) == []
-    await record.apply([EditPost(post="b-1", tags=("cats",))])
-    assert await ids(record) == ["b-1"]
+async def test_sources_of_many_are_read_at_once(record: Record) -> None:
+    found = await record.sources_of(["ada", "bob", "who"])
+    assert found == {user: await record.sources(user) for user in ("ada", "bob", "who")}
+    assert await record.sources_of([]) == {}
 
 
 async def test_followers_are_sorted_by_bytes_and_come_in_pages(record: Record) -> None:
@@ -93,51 +95,132 @@ async def test_followers_are_sorted_by_bytes_and_come_in_pages(record: Record) -
     await with_users(record, *users)
     for user in users:
         await with_follows(record, user, "zoe")
-    assert await record.followers("zoe") == sorted(users)
-    assert await record.followers("zoe", limit=2) == sorted(users)[:2]
-    assert await record.followers("zoe", after=sorted(users)[1], limit=2) == sorted(users)[2:]
+    zoe = await number(record, "zoe")
+    assert await record.followers(zoe) == sorted(users)
+    assert await record.followers(zoe, limit=2) == sorted(users)[:2]
+    assert await record.followers(zoe, after=sorted(users)[1], limit=2) == sorted(users)[2:]
 
 
-async def test_followers_who_mute_the_author_or_a_tag_are_left_out(record: Record) -> None:
-    assert await record.followers("eve") == ["ada", "bob"]
-    await record.apply([PutSettings(user="ada", muted_tags=("dogs",)), PutSettings(user="bob", muted_authors=("eve",))])
-    assert await record.followers("eve") == ["ada"]
-    assert await record.followers("eve", tags=["cats"]) == ["ada"]
-    assert await record.followers("eve", tags=["cats", "dogs"]) == []
+async def test_followers_who_mute_the_author_are_left_out_but_not_those_who_mute_a_tag(record: Record) -> None:
+    eve = await number(record, "eve")
+    assert await record.followers(eve) == ["ada", "bob"]
+    await record.apply([PutSettings(user="ada", muted_tags=("eve",)), PutSettings(user="bob", muted_authors=("eve",))])
+    assert await record.followers(eve) == ["ada"]
+
+
+async def test_a_tag_has_followers_too(record: Record) -> None:
+    tags = [FollowTag(user=user, tag="dogs") for user in ("ada", "bob", "zoe")]
+    await record.apply([*tags, PutSettings(user="bob", muted_tags=("dogs",)), UnfollowTag(user="zoe", tag="dogs")])
+    assert await record.followers(await tag_number(record, "dogs")) == ["ada"]
 
 
 async def test_a_deleted_follower_is_none(record: Record) -> None:
-    await record.apply([DeleteUser(user="bob")])
-    assert await record.followers("eve") == ["ada"]
+    await record.apply([FollowTag(user="bob", tag="dogs"), DeleteUser(user="bob")])
+    assert await record.followers(await number(record, "eve")) == ["ada"]
+    assert await record.followers(await tag_number(record, "dogs")) == []
 
 
-async def test_followers_of_many_authors_are_named_once(record: Record) -> None:
-    await record.apply([PutSettings(user="bob", muted_authors=("eve",))])
-    assert await record.followers_of(["eve", "bob"]) == ["ada", "bob"]
-    assert await record.followers_of([]) == []
+async def test_active_followers_are_those_active_since(record: Record) -> None:
+    eve = await number(record, "eve")
+    await record.activate(["ada"], NOW)
+    await record.activate(["bob"], NOW - 10_000_000)
+    assert await record.followers(eve, active_since_ms=NOW) == ["ada"]
+    assert await record.followers(eve, active_since_ms=NOW - 10_000_000) == ["ada", "bob"]
 
 
-async def test_versions_of_many_follows_are_read_at_once(record: Record) -> None:
-    versions = await record.follows_versions(["ada", "zoe", "who"])
-    assert versions == {"ada": (await record.follows("ada")).version, "zoe": (await record.follows("zoe")).version}
+async def test_followers_among_users_are_found_by_author_and_by_tag(record: Record) -> None:
+    await record.apply([FollowTag(user="zoe", tag="dogs"), PutSettings(user="bob", muted_authors=("eve",))])
+    nums = [await number(record, "eve"), await tag_number(record, "dogs")]
+    assert await record.followers_among(nums, ["ada", "bob", "zoe", "who"]) == ["ada", "zoe"]
+    assert await record.followers_among(nums, ["bob"]) == []
+    assert await record.followers_among([], ["ada"]) == []
+
+
+async def test_followers_of_many_sources_are_named_once(record: Record) -> None:
+    await record.apply([PutSettings(user="bob", muted_authors=("eve",)), FollowTag(user="zoe", tag="dogs")])
+    nums = [await number(record, "eve"), await number(record, "bob"), await tag_number(record, "dogs")]
+    assert await record.followers_of_sources(nums) == ["ada", "bob", "zoe"]
+    assert await record.followers_of_sources([]) == []
 
 
 async def test_an_authors_posts_come_newest_first_below_a_place(record: Record) -> None:
     await record.apply([a_post(f"e-{n}", "eve", ms=-n) for n in range(5)] + [a_post("b-1", "bob")])
-    first = await record.author_posts("eve", before=None, limit=2)
-    assert first == [Candidate(NOW, "e-0", "eve"), Candidate(NOW - 1, "e-1", "eve")]
-    rest = await record.author_posts("eve", before=first[-1].key, limit=10)
-    assert [candidate.post for candidate in rest] == ["e-2", "e-3", "e-4"]
+    eve = await number(record, "eve")
+    first = await record.latest(eve, before=None, limit=2)
+    assert first == [
+        Entry(1, "e-0", eve, NOW, 0, 0, 0, (), live=True, version=1),
+        Entry(2, "e-1", eve, NOW - 1, 0, 0, 0, (), live=True, version=1),
+    ]
+    rest = await record.latest(eve, before=first[-1].key, limit=10)
+    assert [entry.post for entry in rest] == ["e-2", "e-3", "e-4"]
 
 
-async def test_an_authors_post_ids_are_sorted_and_come_in_pages(record: Record) -> None:
-    await record.apply([a_post(post, "eve") for post in ("c", "a", "b")] + [CreatePost(author="eve", draft=True)])
-    assert await record.post_ids("eve", limit=2) == ["a", "b"]
-    assert await record.post_ids("eve", after="b") == ["c"]
+async def test_a_tags_posts_are_those_published_with_it(record: Record) -> None:
+    tagged = [a_post(f"e-{n}", "eve", ms=-n).model_copy(update={"tags": ("dogs", "cats")}) for n in range(5)]
+    await record.apply([*tagged, a_post("b-1", "bob"), CreatePost(post="d", author="eve", draft=True, tags=("dogs",))])
+    await record.apply([UnpublishPost(post="e-1"), EditPost(post="e-2", tags=("cats",)), EditPost(post="e-3", likes=1)])
+    await record.apply([DeleteUser(user="bob")])
+    dogs = await record.latest(await tag_number(record, "dogs"), before=None, limit=10)
+    cats = await record.latest(await tag_number(record, "cats"), before=None, limit=10)
+    assert [entry.post for entry in dogs] == ["e-0", "e-3", "e-4"]
+    assert [entry.post for entry in cats] == ["e-0", "e-2", "e-3", "e-4"]
+    assert dogs[1].likes == 1
 
 
-async def test_users_worth_reading_follow_most_authors_with_posts(record: Record) -> None:
-    assert await record.some_users(5) == []
-    await record.apply([a_post("e-1", "eve"), a_post("b-1", "bob")])
+async def test_a_post_that_moves_in_time_moves_under_its_tags(record: Record) -> None:
+    tagged = [a_post(f"e-{n}", "eve", ms=-10 - n).model_copy(update={"tags": ("dogs",)}) for n in range(2)]
+    await record.apply(tagged)
+    await record.apply([EditPost(post="e-1", published=a_post("x", ms=-5).published)])
+    found = await record.latest(await tag_number(record, "dogs"), before=None, limit=10)
+    assert [(entry.post, entry.published_ms) for entry in found] == [("e-1", NOW - 5), ("e-0", NOW - 10)]
+
+
+async def test_a_sweep_finds_published_posts_by_number(record: Record) -> None:
+    await record.apply([a_post(f"e-{n}", "eve", ms=-n * 1000) for n in range(5)])
+    await record.apply([UnpublishPost(post="e-1")])
+    found = await record.entries(since_ms=NOW - 3000, after=0, limit=2)
+    assert [entry.post for entry in found] == ["e-0", "e-2"]
+    rest = await record.entries(since_ms=NOW - 3000, after=found[-1].num, limit=2)
+    assert [entry.post for entry in rest] == ["e-3"]
+
+
+async def test_ids_of_an_authors_posts_come_in_pages(record: Record) -> None:
+    await record.apply([a_post(f"e-{n}", "eve") for n in range(5)] + [CreatePost(post="e-9", author="eve", draft=True)])
+    assert await record.post_ids("eve", limit=2) == ["e-0", "e-1"]
+    assert await record.post_ids("eve", after="e-1") == ["e-2", "e-3", "e-4"]
+    assert await record.post_ids("eve", after="e-3", hidden=True) == ["e-4", "e-9"]
+    assert await record.post_ids("who") == []
+
+
+async def test_the_users_worth_reading_follow_most_authors_with_posts(record: Record) -> None:
+    await record.apply([a_post("b-1", "bob"), a_post("e-1", "eve")])
     assert await record.some_users(5) == ["ada", "bob"]
     assert await record.some_users(1) == ["ada"]
+
+
+async def test_users_are_listed_all_or_active(record: Record) -> None:
+    await record.apply([DeleteUser(user="bob")])
+    assert await record.all_users() == ["ada", "eve", "zoe"]
+    assert await record.all_users(after="ada", limit=1) == ["eve"]
+    await record.activate(["zoe", "ada", "bob", "who"], NOW)
+    assert await record.active_users(since_ms=NOW) == ["ada", "zoe"]
+    assert await record.active_users(since_ms=NOW, after="ada") == ["zoe"]
+    assert await record.active_users(since_ms=NOW + 1) == []
+
+
+async def test_an_activity_is_written_once_an_hour(record: Record) -> None:
+    await record.activate(["ada"], NOW)
+    await record.activate(["ada"], NOW + 3_599_999)
+    assert await record.active_users(since_ms=NOW + 1) == []
+    await record.activate(["ada"], NOW + 3_600_000)
+    assert await record.active_users(since_ms=NOW + 1) == ["ada"]
+    await record.activate(["ada"], NOW)
+    assert await record.active_users(since_ms=NOW + 1) == ["ada"]
+
+
+async def test_everybody_is_made_active_but_those_who_are(record: Record) -> None:
+    await record.activate(["ada"], NOW)
+    assert await record.activate_all(NOW + 1) == 3
+    assert await record.active_users(since_ms=NOW + 1) == ["bob", "eve", "zoe"]
+    await record.apply([DeleteUser(user="zoe")])
+    assert await record.active_users(since_ms=NOW) == ["ada", "bob", "eve"]

@@ -91,7 +91,7 @@ async def test_a_deleted_user_is_erased_and_leaves_tombstones(record: Record) ->
 
     outcome = await one(record, DeleteUser(user="ada"))
 
-    assert await changes(record) == [UserDeleted("ada", ("p-1", "p-2"), ("bob",))]
+    assert await changes(record) == [UserDeleted("ada", ("p-1", "p-2"), ("bob", "eve"))]
     user, post, kept = await record.user("ada"), await record.post("p-1"), await record.post("b-1")
     assert user is not None
     assert (user.state, user.name, user.settings, user.version) == (UserState.DELETED, "", Settings(), 3)

@@ -10,7 +10,19 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feeds.command import Block, Command, CreatePost, DeletePost, Follow, PutSettings, PutSite, PutUser, Unfollow
+from feeds.command import (
+    Block,
+    Command,
+    CreatePost,
+    DeletePost,
+    Follow,
+    FollowTag,
+    PutSettings,
+    PutSite,
+    PutUser,
+    Unfollow,
+    UnfollowTag,
+)
 from feeds.errors import Refused
 from feeds.record import Record
 from tests.integration.records import Clock, at
@@ -38,6 +50,8 @@ EVENTS: st.SearchStrategy[Command] = st.one_of(
     st.builds(DeletePost, post=st.sampled_from(sorted(AUTHORS))),
     PAIRS.map(lambda pair: Follow(user=pair[0], author=pair[1])),
     PAIRS.map(lambda pair: Unfollow(user=pair[0], author=pair[1])),
+    st.builds(FollowTag, user=PEOPLE, tag=st.sampled_from(["cats", "dogs"])),
+    st.builds(UnfollowTag, user=PEOPLE, tag=st.sampled_from(["cats", "dogs"])),
     st.builds(PutSite, title=TITLES),
 )
 
@@ -49,6 +63,11 @@ def deliveries(draw: st.DrawFn) -> tuple[list[Command], list[Command]]:
     numbered = [event.model_copy(update={"version": version}) for version, event in enumerate(events)]
     again = draw(st.lists(st.sampled_from(numbered), max_size=4))
     return numbered, draw(st.permutations(numbered + again))
+
+
+async def proposed(record: Record, user: str) -> list[str]:
+    """Return the posts that are proposed for a user's feed."""
+    return [entry.post for entry in await record.proposals(user, before=None, limit=9, own=True)]
 
 
 async def state(record: Record) -> dict[str, Any]:
@@ -63,7 +82,7 @@ async def state(record: Record) -> dict[str, Any]:
             for post in posts.values()
             if post.state != "deleted"
         },
-        "muted": {user: await record.candidates(user, before=None, limit=9, own=True) for user in USERS},
+        "muted": {user: await proposed(record, user) for user in USERS},
         "site": (await record.site()).title,
     }
 
@@ -76,7 +95,8 @@ async def after(url: str, events: Sequence[Command]) -> dict[str, Any]:
     versions: dict[str, int] = {}
     for event in events:
         outcome = (await record.apply([event]))[0]
-        subject = f"{'follows' if isinstance(event, Follow | Unfollow) else 'row'} {outcome.subject_id}"
+        is_follow = isinstance(event, Follow | Unfollow | FollowTag | UnfollowTag)
+        subject = f"{'follows' if is_follow else 'row'} {outcome.subject_id}"
         assert outcome.version >= versions.get(subject, 0)
         versions[subject] = outcome.version
     found = await state(record)

@@ -1,191 +1,200 @@
-"""Timelines: written where they exist, capped, complete above their mark, rebuilt without a gap."""
+"""Timelines: pushed to who is active, rebuilt without a gap, dropped for good, of two the newer snapshot wins."""
 
 import asyncio
+from collections.abc import Iterable
 from math import inf
 
 import pytest
 
-from feeds import keys
-from feeds.command import CreatePost, Follow, PutUser, UnpublishPost
+from feeds import keys, packing, scripts
+from feeds.command import CreatePost, Follow, PutUser, React, Reaction
 from feeds.ids import shard_of
-from feeds.model import Post, PostState
-from feeds.timeline import Timelines, parse
+from feeds.model import Epoch, Sources, Taste
+from feeds.packing import Timeline
+from feeds.ranking import Order, Weights
+from feeds.timeline import CLOSED, MOST_FRESH, Timelines, pieces
 from tests.integration.house import Held, House
 from tests.integration.records import at
 
-KEY = keys.timeline("feed", "ada")
 CAP = 3
-
-
-def a_post(name: str, score: int, version: int = 1) -> Post:
-    """Return a published post by bob; only place and version matter."""
-    return Post(name, "bob", "", None, "", "html", (), score, 0, PostState.PUBLISHED, 0, 0, 0, version)
+NOBODY = Taste({}, {})
 
 
 @pytest.fixture
 def timelines(house: House) -> Timelines:
-    """Timelines of at most three posts."""
-    return Timelines(house.redis, house.record, cap=CAP)
+    """Timelines of at most three posts, with two fresh ones."""
+    return Timelines(house.redis, house.record, cap=CAP, most_fresh=2)
 
 
-async def with_posts(house: House, **scores: int) -> None:
-    """Let ada follow bob, who published these posts so many milliseconds after the beginning of the clock."""
+async def with_posts(house: House, **ms: int) -> Sources:
+    """Let ada, who is active, follow bob, who published these posts so many milliseconds after the clock's beginning.
+
+    Nothing of it has been fanned out. Returns what ada's feed draws from.
+    """
     await house.apply(
         PutUser(user="ada", name="Ada"),
         PutUser(user="bob", name="Bob"),
         Follow(user="ada", author="bob"),
-        *(CreatePost(post=post, author="bob", title=post, published=at(score)) for post, score in scores.items()),
+        *(CreatePost(post=post, author="bob", title=post, published=at(when)) for post, when in ms.items()),
     )
+    assert await house.activity.seen("ada")
+    return await house.record.sources("ada")
 
 
-async def push(timelines: Timelines, post: Post, *, present: bool = True) -> bool:
-    """Write a post into ada's timeline, or take it out."""
-    return await timelines.push(post, {"feed": ["ada"]}, present=present)
+async def numbers(house: House, *posts: str) -> list[int]:
+    """Return the numbers of posts."""
+    found = await house.record.posts(posts)
+    return [found[post].num for post in posts]
 
 
-async def posts_in(timelines: Timelines) -> list[str]:
-    """Return the posts in ada's timeline."""
-    return [candidate.post for candidate in await timelines.entries("feed", "ada")]
+async def base_of(house: House, user: str = "ada") -> Timeline | None:
+    """Return the base of a user's timeline."""
+    packed = await house.redis.hget(keys.base(user), user)
+    assert packed is None or isinstance(packed, bytes)
+    found = packing.read_timeline(packed) if packed else None
+    return found and found._replace(nums=list(found.nums))
 
 
-async def complete(house: House, *entries: tuple[str, int], mark: float = -inf) -> None:
-    """Lay out ada's timeline."""
-    await house.redis.zadd(KEY, {"!": mark, **{f"{post} bob": score for post, score in entries}})
+async def fresh_of(house: House, user: str = "ada") -> dict[int, int]:
+    """Return what was pushed to a user: post number → log number."""
+    (found,) = await scripts.execute(house.redis, [("LRANGE", keys.fresh(user), 0, -1)])
+    return packing.read_fresh(found)
 
 
-async def mark_of(house: House) -> float | None:
-    """Return the mark of ada's timeline."""
-    mark: float | None = await house.redis.zscore(KEY, "!")
-    return mark
+async def rebuild(timelines: Timelines, sources: Sources, order: Order = "newest") -> Timeline:
+    """Rebuild a timeline as a bake does that merges no list."""
+    return await timelines.rebuild(sources, order, NOBODY, Epoch(), ())
 
 
-async def test_a_push_never_creates_a_timeline(house: House, timelines: Timelines) -> None:
-    assert await push(timelines, a_post("p1", 1))
-    assert not await house.redis.exists(KEY)
+def section(*users: str) -> list[bytes]:
+    """Return users as sections."""
+    by_shard: dict[int, list[str]] = {}
+    for user in users:
+        by_shard.setdefault(shard_of(user), []).append(user)
+    return ["\n".join(named).encode() for named in by_shard.values()]
 
 
-async def test_a_push_reaches_every_timeline_that_exists(house: House, timelines: Timelines) -> None:
-    users = [f"user{number}" for number in range(200)]
-    for user in users[::2]:
-        await house.redis.zadd(keys.timeline("feed", user), {"!": -inf})
-    await timelines.push(a_post("p1", 1), {"feed": users, "author": ["bob"]}, present=True)
-    found = [user for user in users if await timelines.entries("feed", user)]
-    assert found == users[::2]
+async def activate(house: House, users: Iterable[str]) -> None:
+    """Note that users are active who have no timeline yet."""
+    for user in users:
+        await house.redis.zadd(keys.active(shard_of(user)), {user: 1})
 
 
-async def test_a_post_is_written_once_under_its_newest_time(house: House, timelines: Timelines) -> None:
-    await complete(house)
-    await push(timelines, a_post("p1", 1, version=1))
-    await push(timelines, a_post("p1", 5, version=2))
-    assert [tuple(entry) for entry in await timelines.entries("feed", "ada")] == [(5, "p1", "bob")]
+async def test_a_push_reaches_who_is_active_and_creates_nothing_for_others(house: House, timelines: Timelines) -> None:
+    users = [f"user{number}" for number in range(1000)]
+    await activate(house, users[::2])
+    assert await timelines.push(7, 1, section(*users)) == 1000
+    assert [user for user in users if await fresh_of(house, user) == {7: 1}] == users[::2]
+    assert len(await house.redis.keys("*:fresh:*")) == 500
 
 
-async def test_an_older_version_that_comes_last_is_refused(house: House, timelines: Timelines) -> None:
-    await complete(house)
-    assert await push(timelines, a_post("p1", 5, version=2))
-    assert not await push(timelines, a_post("p1", 1, version=1))
-    assert not await push(timelines, a_post("p1", 1, version=1), present=False)
-    assert await posts_in(timelines) == ["p1"]
-
-
-async def test_the_newest_version_wins_in_a_timeline_that_was_not_there(house: House, timelines: Timelines) -> None:
-    """What was written is known of the post, not of the timeline: a rebuild may have read the newer version."""
-    assert await push(timelines, a_post("p1", 5, version=2))
-    await complete(house)
-    assert not await push(timelines, a_post("p1", 1, version=1))
-
-
-async def test_what_was_written_yesterday_still_counts(house: House, timelines: Timelines) -> None:
-    await push(timelines, a_post("p1", 5, version=2))
-    applied = keys.applied(shard_of("ada"))
-    (today,) = [key async for key in house.redis.scan_iter(f"{applied}:*")]
-    day = int(today.decode().rpartition(":")[2])
-    await house.redis.rename(today, f"{applied}:{day - 1}")
-    assert not await push(timelines, a_post("p1", 1, version=1))
-
-
-async def test_what_was_written_is_forgotten_by_itself(house: House, timelines: Timelines) -> None:
-    await push(timelines, a_post("p1", 5))
-    (applied,) = await house.redis.keys("*:applied:*")
-    assert 86_400 < await house.redis.ttl(applied) <= 2 * 86_400
-
-
-async def test_a_post_at_or_below_the_mark_is_not_written_and_one_that_moved_there_leaves(
+async def test_a_post_that_is_pushed_twice_is_there_once_under_the_later_number(
     house: House, timelines: Timelines
 ) -> None:
-    await complete(house, ("p1", 9), mark=5)
-    await push(timelines, a_post("p2", 5))
-    await push(timelines, a_post("p3", 4))
-    await push(timelines, a_post("p1", 5, version=2))
-    assert await posts_in(timelines) == []
-    assert await mark_of(house) == 5
+    await activate(house, ["ada"])
+    await timelines.push(7, 1, [b"ada"])
+    await timelines.push(7, 2, [b"ada"])
+    assert await fresh_of(house) == {7: 2}
 
 
-async def test_over_its_cap_a_timeline_drops_its_lowest_and_says_so(house: House, timelines: Timelines) -> None:
-    await complete(house, ("p1", 1), ("p2", 2), ("p3", 3))
-    await push(timelines, a_post("p4", 4))
-    assert await posts_in(timelines) == ["p4", "p3", "p2"]
-    assert await mark_of(house) == 1
+async def test_with_one_fresh_post_too_many_a_timeline_is_dropped(house: House, timelines: Timelines) -> None:
+    sources = await with_posts(house, p1=-20)
+    log = (await rebuild(timelines, sources)).snapshot
+    for number in range(1, 4):
+        await timelines.push(number, log + number, [b"ada"])
+    assert (await fresh_of(house), await base_of(house)) == ({}, Timeline(None, log + 3, inf, []))
 
 
-async def test_posts_of_one_time_are_dropped_together(house: House, timelines: Timelines) -> None:
-    """One of them alone would leave the mark at a time of which it has not all."""
-    await complete(house, ("p1", 1), ("p2", 1), ("p3", 3))
-    await push(timelines, a_post("p4", 4))
-    assert await posts_in(timelines) == ["p4", "p3"]
-    assert await mark_of(house) == 1
+async def test_fresh_posts_up_to_a_bases_number_leave_without_it(house: House, timelines: Timelines) -> None:
+    """Late pushes of what the base has: dropped at their number, it would be of a lower one than it was."""
+    sources = await with_posts(house, p1=-20)
+    for _ in range(9):
+        await timelines.next_log()
+    before = await rebuild(timelines, sources)
+    for number in range(1, 4):
+        await timelines.push(number, number, [b"ada"])
+    assert (await fresh_of(house), await base_of(house)) == ({}, before)
 
 
-async def test_a_post_taken_out_leaves_the_mark_where_it_is(house: House, timelines: Timelines) -> None:
-    await complete(house, ("p1", 7), mark=5)
-    await push(timelines, a_post("p1", 7, version=2), present=False)
-    assert (await posts_in(timelines), await mark_of(house)) == ([], 5)
+@pytest.mark.parametrize("user", ["ada", "x-", "0", "a" * 64, "some_body-1"])
+async def test_a_push_finds_the_bucket_of_whom_it_drops(house: House, timelines: Timelines, user: str) -> None:
+    await activate(house, [user])
+    await timelines.create(user)
+    for number in range(1, 5):
+        await timelines.push(number, 100 + number, [user.encode()])
+    assert await base_of(house, user) == Timeline(None, 103, inf, [])
+    assert await fresh_of(house, user) == {4: 104}
 
 
-async def test_a_rebuild_of_few_posts_is_complete_to_the_end(house: House, timelines: Timelines) -> None:
-    await with_posts(house, p1=-20, p2=-10)
-    found = await timelines.rebuild("feed", "ada")
-    assert [candidate.post for candidate in found.complete] == ["p2", "p1"]
-    assert (await posts_in(timelines), await mark_of(house)) == (["p2", "p1"], -inf)
+async def test_most_fresh_posts_are_kept_in_few_bytes(house: House) -> None:
+    """One more than 128 members and Redis would take five times the memory."""
+    await activate(house, ["ada"])
+    for number in range(MOST_FRESH):
+        await house.timelines.push(number, number, [b"ada"])
+    assert await house.redis.object("ENCODING", keys.fresh("ada")) == b"listpack"
 
 
-async def test_a_rebuild_of_many_posts_is_complete_above_the_last_that_fits(house: House, timelines: Timelines) -> None:
-    await with_posts(house, p1=-50, p2=-40, p3=-30, p4=-20, p5=-10)
-    found = await timelines.rebuild("feed", "ada")
-    assert [candidate.post for candidate in found.complete] == ["p5", "p4"]
-    assert found.mark == await mark_of(house) == found.candidates[-1].published_ms
-    assert await posts_in(timelines) == ["p5", "p4"]
+async def test_a_rebuild_of_few_posts_has_all_there_is(house: House, timelines: Timelines) -> None:
+    sources = await with_posts(house, p1=-20, p2=-10)
+    found = await rebuild(timelines, sources)
+    assert (list(found.nums), found.mark) == (await numbers(house, "p2", "p1"), -inf)
+    assert await base_of(house) == found
 
 
-async def test_an_authors_own_posts_are_rebuilt_alike(house: House, timelines: Timelines) -> None:
-    await with_posts(house, p1=-20, p2=-10)
-    await timelines.rebuild("author", "bob")
-    assert [candidate.post for candidate in await timelines.entries("author", "bob")] == ["p2", "p1"]
+async def test_a_rebuild_of_many_posts_is_complete_above_the_newest_that_is_left_out(
+    house: House, timelines: Timelines
+) -> None:
+    sources = await with_posts(house, p1=-50, p2=-40, p3=-30, p4=-20, p5=-10)
+    found = await rebuild(timelines, sources)
+    left_out = (await house.record.posts(["p2"]))["p2"].published_ms
+    assert (list(found.nums), found.mark) == (await numbers(house, "p5", "p4", "p3"), left_out)
 
 
-async def test_a_rebuild_of_nothing_is_a_timeline_that_is_complete(house: House, timelines: Timelines) -> None:
-    await timelines.rebuild("feed", "nobody")
-    await timelines.push(a_post("p1", 1), {"feed": ["nobody"]}, present=True)
-    assert [candidate.post for candidate in await timelines.entries("feed", "nobody")] == ["p1"]
+async def test_a_ranked_rebuild_keeps_the_best_of_twice_as_many(house: House) -> None:
+    timelines = Timelines(house.redis, house.record, cap=2, weights=Weights(tau_s=3600))
+    sources = await with_posts(house, **{f"p{number}": number for number in range(5)})
+    reactions = tuple(Reaction(kind="like", id=f"r{number}") for number in range(9))
+    await house.apply(React(post="p1", reactions=reactions), React(post="p0", reactions=reactions))
+    found = await rebuild(timelines, sources, "ranked")
+    assert list(found.nums) == await numbers(house, "p1", "p4"), "p0 is older than the four that are ranked"
+    assert found.mark == (await house.record.posts(["p3"]))["p3"].published_ms
 
 
-async def test_a_rebuild_of_what_is_complete_leaves_it(house: House, timelines: Timelines) -> None:
-    await with_posts(house, p1=-20)
-    await complete(house, ("p9", 9), mark=5)
-    found = await timelines.rebuild("feed", "ada")
-    assert [candidate.post for candidate in found.candidates] == ["p1"]
-    assert await posts_in(timelines) == ["p9"]
+async def test_a_guest_is_proposed_the_same_and_nothing_is_kept(house: House, timelines: Timelines) -> None:
+    sources = await with_posts(house, p1=-20)
+    rebuilt = await rebuild(timelines, sources)
+    await house.activity.erase("ada")
+    found = await timelines.propose(sources, "newest", NOBODY, Epoch(), ())
+    assert (found.nums, found.mark) == (rebuilt.nums, rebuilt.mark)
+    assert (await base_of(house), await fresh_of(house)) == (None, {})
+
+
+async def test_a_rebuild_creates_no_timeline(house: House, timelines: Timelines) -> None:
+    sources = await with_posts(house, p1=-20)
+    await house.activity.erase("ada")
+    await rebuild(timelines, sources)
+    assert await base_of(house) is None
+
+
+async def test_a_rebuild_takes_away_what_was_pushed_up_to_its_number(house: House, timelines: Timelines) -> None:
+    sources = await with_posts(house, p1=-20)
+    log = await timelines.next_log()
+    await timelines.push(8, log, [b"ada"])
+    await timelines.push(9, log + 1, [b"ada"])
+    await rebuild(timelines, sources)
+    assert await fresh_of(house) == {9: log + 1}
 
 
 class Rebuild:
     """A rebuild that has read the truth and has not installed it."""
 
-    def __init__(self, house: House) -> None:
-        self._held = Held(house.record, "candidates")
+    def __init__(self, house: House, sources: Sources) -> None:
+        self._held = Held(house.record, "proposals")
         self._timelines = Timelines(house.redis, self._held, cap=CAP)
+        self._sources = sources
 
     async def __aenter__(self) -> "Rebuild":
-        self._task = asyncio.create_task(self._timelines.rebuild("feed", "ada"))
+        self._task = asyncio.create_task(rebuild(self._timelines, self._sources))
         await self._held.reached.wait()
         return self
 
@@ -198,125 +207,111 @@ class Rebuild:
         await self._task
 
 
-async def test_what_is_published_while_the_truth_is_read_is_in_the_rebuilt_timeline(
-    house: House, timelines: Timelines
-) -> None:
+async def test_what_is_published_while_the_truth_is_read_stays_with_the_rebuilt_timeline(house: House) -> None:
     """Interleaving 5a: a timeline that came to be with its installation would miss it."""
-    await with_posts(house, p1=-20)
+    sources = await with_posts(house, p1=-20)
     await house.fan_out()
-    async with Rebuild(house):
+    async with Rebuild(house, sources):
         await house.fan_out(CreatePost(post="p2", author="bob", title="p2", published=at(-10)))
-    assert (await posts_in(timelines), await mark_of(house)) == (["p2", "p1"], -inf)
-
-
-async def test_what_moves_while_the_truth_is_read_is_where_it_moved_to(house: House, timelines: Timelines) -> None:
-    await with_posts(house, p1=-20, p2=-10)
-    async with Rebuild(house):
-        await push(timelines, a_post("p1", 9_000_000_000_000, version=2))
-    assert await posts_in(timelines) == ["p1", "p2"]
-
-
-async def test_what_is_taken_out_while_the_truth_is_read_does_not_come_back(house: House, timelines: Timelines) -> None:
-    await with_posts(house, p1=-20, p2=-10)
-    await house.fan_out()
-    async with Rebuild(house):
-        await house.fan_out(UnpublishPost(post="p1"))
-    assert await posts_in(timelines) == []
-    await timelines.rebuild("feed", "ada")
-    assert await posts_in(timelines) == ["p2"]
-
-
-async def test_what_is_published_below_the_mark_while_the_truth_is_read_is_left_out(
-    house: House, timelines: Timelines
-) -> None:
-    await with_posts(house, p1=-50, p2=-40, p3=-30)
-    async with Rebuild(house):
-        await push(timelines, a_post("p4", 5))
-        await push(timelines, a_post("p5", 6))
-    assert await posts_in(timelines) == ["p3", "p2"]
-    await push(timelines, a_post("p6", 9_000_000_000_000))
-    await push(timelines, a_post("p7", 9_000_000_000_001))
-    assert await posts_in(timelines) == ["p7", "p6", "p3"]
-
-
-async def test_more_than_fits_published_while_the_truth_is_read_is_capped(house: House, timelines: Timelines) -> None:
-    await with_posts(house, p1=-20)
-    async with Rebuild(house):
-        for number in range(5):
-            await push(timelines, a_post(f"q{number}", 9_000_000_000_000 + number))
-    assert await posts_in(timelines) == ["q4", "q3", "q2"]
-    assert await mark_of(house) == 9_000_000_000_001
+    base = await base_of(house)
+    assert base is not None
+    assert list(base.nums) == await numbers(house, "p1")
+    assert list(await fresh_of(house)) == await numbers(house, "p2")
 
 
 async def test_a_timeline_dropped_while_the_truth_is_read_stays_dropped(house: House, timelines: Timelines) -> None:
-    await with_posts(house, p1=-20)
-    async with Rebuild(house):
-        await timelines.drop({"feed": ["ada"]})
-    assert not await house.redis.exists(KEY)
+    sources = await with_posts(house, p1=-20)
+    async with Rebuild(house, sources):
+        await timelines.drop(["ada"])
+    base = await base_of(house)
+    assert base is not None
+    assert base.order is None
+    await rebuild(timelines, sources)
+    assert await base_of(house) != base
 
 
-async def test_a_rebuild_from_before_a_drop_is_not_installed_into_the_rebuild_after_it(
+async def test_of_two_rebuilds_the_newer_snapshot_stays(house: House, timelines: Timelines) -> None:
+    sources = await with_posts(house, p1=-20)
+    async with Rebuild(house, sources):
+        await timelines.next_log()
+        newer = await rebuild(timelines, sources)
+    base = await base_of(house)
+    assert base is not None
+    assert base.snapshot == newer.snapshot
+
+
+async def test_a_drop_leaves_what_is_pushed_under_a_higher_number(house: House, timelines: Timelines) -> None:
+    sources = await with_posts(house, p1=-20)
+    await rebuild(timelines, sources)
+    await timelines.push(9, 1_000_000, [b"ada"])
+    await timelines.drop(["ada", "eve"])
+    assert (await fresh_of(house), await base_of(house, "eve")) == ({9: 1_000_000}, None)
+
+
+async def test_nothing_is_installed_in_a_timeline_that_is_being_created(house: House, timelines: Timelines) -> None:
+    """Its creator has no log number yet, so a push may have missed it that the rebuild does not have."""
+    sources = await with_posts(house, p1=-20)
+    await house.redis.hset(keys.base("ada"), "ada", CLOSED)
+    installs = asyncio.create_task(rebuild(timelines, sources))
+    await installs
+    base = await base_of(house)
+    assert base is not None
+    assert base.order is None
+    assert base.snapshot < 1000, "opened by who found it closed, for its creator may have died"
+    await rebuild(timelines, sources)
+    base = await base_of(house)
+    assert base is not None
+    assert base.order == "newest"
+
+
+async def test_a_drop_that_finds_a_timeline_closed_is_not_below_its_number_when_it_opens(
     house: House, timelines: Timelines
 ) -> None:
-    await with_posts(house, p1=-20)
-    async with Rebuild(house) as before:
-        await timelines.drop({"feed": ["ada"]})
-        await house.apply(UnpublishPost(post="p1"))
-        async with Rebuild(house):
-            await before.install()
-    assert (await posts_in(timelines), await mark_of(house)) == ([], -inf)
+    sources = await with_posts(house, p1=-20)
+    await house.redis.hset(keys.base("ada"), "ada", CLOSED)
+    taken = await timelines.next_log()
+    async with Rebuild(house, sources):
+        await timelines.drop(["ada"])
+        opened = scripts.call(scripts.CREATE, (keys.base("ada"),), "ada", CLOSED, taken)
+        assert await scripts.execute(house.redis, [opened]) == [1]
+    assert await base_of(house) == Timeline(None, taken + 1, inf, [])
 
 
-async def test_of_two_rebuilds_at_once_the_later_is_installed(house: House, timelines: Timelines) -> None:
-    await with_posts(house, p1=-20)
-    async with Rebuild(house), Rebuild(house):
-        assert await mark_of(house) == inf
-    assert (await posts_in(timelines), await mark_of(house)) == (["p1"], -inf)
+async def test_too_many_pushes_to_a_closed_timeline_are_not_below_its_number_when_it_opens(
+    house: House, timelines: Timelines
+) -> None:
+    await with_posts(house)
+    await house.redis.hset(keys.base("ada"), "ada", CLOSED)
+    for number in range(1, 5):
+        await timelines.push(number, 500 + number, [b"ada"])
+    await timelines.create("ada")
+    assert (await base_of(house), await fresh_of(house)) == (Timeline(None, 503, inf, []), {4: 504})
 
 
-async def test_a_rebuild_that_is_never_installed_goes_away_by_itself(house: House, timelines: Timelines) -> None:
-    await with_posts(house, p1=-20)
-    async with Rebuild(house):
-        assert 0 < await house.redis.ttl(KEY) <= 60
-    assert await house.redis.ttl(KEY) == -1
+async def test_a_timeline_that_is_there_is_not_created_again(house: House, timelines: Timelines) -> None:
+    sources = await with_posts(house, p1=-20)
+    before = await rebuild(timelines, sources)
+    await timelines.create("ada")
+    base = await base_of(house)
+    assert base is not None
+    assert base.snapshot == before.snapshot
 
 
-async def test_all_timelines_are_dropped_and_nothing_else(house: House, timelines: Timelines) -> None:
-    await with_posts(house, p1=-20)
-    await house.fan_out()
-    for user in (f"user{number}" for number in range(50)):
-        await timelines.rebuild("feed", user)
-        await timelines.rebuild("author", user)
-    kept = {key for key in await house.redis.keys("*") if b":feed:" not in key and b":author:" not in key}
-    async with Rebuild(house):
-        await timelines.drop_all()
-    assert set(await house.redis.keys("*")) == kept
+async def test_all_timelines_are_dropped(house: House, timelines: Timelines) -> None:
+    users = [f"user{number}" for number in range(300)]
+    await activate(house, users)
+    for user in users:
+        await timelines.create(user)
+    await timelines.drop_all()
+    found = {str(await base_of(house, user)) for user in users}
+    assert len(found) == 1
+    assert found == {str(Timeline(None, await timelines.next_log() - 1, inf, []))}
 
 
-async def test_a_follow_and_a_publish_at_once_leave_the_post_in_the_timeline(house: House) -> None:
-    """Interleaving 6b: the publish read followers before the follow; the follow's rebuild reads the posts after it."""
-    await house.apply(PutUser(user="ada", name="Ada"), PutUser(user="bob", name="Bob"))
-    await house.fan_out()
-    await house.timelines.rebuild("feed", "ada")
-    publisher = House(house.redis, Held(house.record, "followers"))
-    assert isinstance(publisher.record, Held)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(publisher.fan_out(CreatePost(post="p1", author="bob", title="p1", published=at(-10))))
-        await publisher.record.reached.wait()
-        await house.fan_out(Follow(user="ada", author="bob"))
-        await house.timelines.rebuild("feed", "ada")
-        publisher.record.go.set()
-    assert [candidate.post for candidate in await house.timelines.entries("feed", "ada")] == ["p1"]
-
-
-async def test_a_follow_between_a_publish_and_its_followers_leaves_the_post_in_the_timeline(house: House) -> None:
-    """The other order: the rebuild read before the publish was committed, and the publish finds the follower."""
-    await house.apply(PutUser(user="ada", name="Ada"), PutUser(user="bob", name="Bob"))
-    await house.fan_out(Follow(user="ada", author="bob"))
-    async with Rebuild(house):
-        await house.fan_out(CreatePost(post="p1", author="bob", title="p1", published=at(-10)))
-    assert [candidate.post for candidate in await house.timelines.entries("feed", "ada")] == ["p1"]
-
-
-def test_the_mark_is_no_candidate() -> None:
-    assert parse([b"p1 ada", b"5", b"!", b"-inf"]) == [(5, "p1", "ada")]
+def test_pieces_are_of_about_the_size_and_lose_nobody() -> None:
+    users = [f"user{number}" for number in range(1005)]
+    cut = pieces("\n".join(users).encode(), 100)
+    assert b"\n".join(cut).decode().split("\n") == users
+    assert all(piece.count(b"\n") < 130 for piece in cut)
+    assert pieces(b"ada", 100) == [b"ada"]
+    assert pieces(b"", 100) == []

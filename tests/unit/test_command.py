@@ -11,6 +11,7 @@ from feeds.command import (
     CreatePost,
     EditPost,
     Follow,
+    FollowTag,
     Invalidate,
     PutSettings,
     PutUser,
@@ -36,6 +37,10 @@ def test_tags_are_lower_case_and_trimmed() -> None:
     assert CreatePost(author="ada", tags=(" Cats ", "DOGS")).tags == ("cats", "dogs")
 
 
+def test_a_followed_tag_is_spelt_as_posts_spell_it() -> None:
+    assert FollowTag(user="ada", tag=" Dogs") == FollowTag(user="ada", tag="dogs")
+
+
 def test_a_time_is_kept_whatever_zone_it_was_written_in() -> None:
     post = CreatePost.model_validate({"author": "ada", "published": "2026-01-31T13:00:00.250+01:00"})
     assert post.published is not None
@@ -49,6 +54,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("an id with a newline", {"kind": "put_user", "user": "ada\n", "name": "Ada"}, "should match pattern"),
     ("an id with a slash", {"kind": "delete_user", "user": "a/b"}, "should match pattern"),
     ("an id of 65 characters", {"kind": "delete_user", "user": "a" * 65}, "at most 64|should match pattern"),
+    ("a reserved id", {"kind": "put_user", "user": "explore", "name": "Ada"}, "reserved: /feed/explore is no user's"),
     ("an empty name", {"kind": "put_user", "user": "ada", "name": ""}, "at least 1"),
     ("a name of two lines", {"kind": "put_user", "user": "ada", "name": "A\nB"}, "must be one line"),
     ("a name with NUL", {"kind": "put_user", "user": "ada", "name": "A\x00"}, r"control character U\+0000"),
@@ -75,6 +81,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("an empty tag", {"kind": "create_post", "author": "ada", "tags": [" "]}, "at least 1"),
     ("21 tags", {"kind": "create_post", "author": "ada", "tags": [f"t{n}" for n in range(21)]}, "at most 20"),
     ("a user to invalidate without one", {"kind": "invalidate", "scope": "user"}, "user"),
+    ("an order that is none", {"kind": "put_settings", "user": "ada", "order": "best"}, "newest"),
+    ("a tag of two lines", {"kind": "follow_tag", "user": "ada", "tag": "a\nb"}, "must be one line"),
+    ("no reaction", {"kind": "react", "post": "p-1", "reactions": []}, "at least 1"),
+    ("1001 reactions", {"kind": "react", "post": "p-1", "reactions": [{"kind": "view", "id": "x"}] * 1001}, "at most"),
+    ("a reaction of no kind", {"kind": "react", "post": "p-1", "reactions": [{"kind": "hate", "by": "a"}]}, "like"),
+    ("a reaction by nobody", {"kind": "react", "post": "p-1", "reactions": [{"kind": "view"}]}, "wants by or id"),
     ("a user where all are meant", {"kind": "invalidate", "scope": "global", "user": "ada"}, "user"),
 ]
 
@@ -88,6 +100,7 @@ def test_a_command_outside_the_rules_is_refused_with_its_reason(command: dict[st
 def test_what_a_command_leaves_out_takes_its_default() -> None:
     assert PutSettings(user="ada") == PutSettings(user="ada", language="en", page_size=25, feed_visibility="public")
     assert PutUser(user="ada", name="Ada").version is None
+    assert PutSettings(user="ada").order == "default"
     assert Invalidate(scope="global").id is None
 
 

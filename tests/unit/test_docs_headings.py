@@ -45,6 +45,8 @@ def metrics() -> Iterator[tuple[str, list[str]]]:
     """Yield each metric that is declared, with its labels."""
     for node in (node for module in modules() for node in ast.walk(module)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in METRICS:
+            if not node.args or not isinstance(node.args[0], ast.Constant):
+                continue  # another Counter, of things
             labels = node.args[2:3]
             yield ast.literal_eval(node.args[0]), ast.literal_eval(labels[0]) if labels else []
 

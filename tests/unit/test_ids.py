@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feeds.errors import InvalidId
-from feeds.ids import MAPPED_BYTES, SHARDS, fresh_id, is_id, map_id, shard_of
+from feeds.ids import MAPPED_BYTES, RESERVED, SHARDS, fresh_id, is_id, map_id, shard_of, unmap_id
 
 
 @pytest.mark.parametrize("text", ["a", "0", "hn-1", "a_b", "x-", "a" * 64, "9-_"])
@@ -29,6 +29,12 @@ def test_an_id_that_fits_stays_as_it_is() -> None:
 def test_another_becomes_its_base32_behind_the_reserved_prefix() -> None:
     assert map_id("Ada") == "x-ifsgc"
     assert map_id("x-ada") != "x-ada"
+
+
+@pytest.mark.parametrize("text", sorted(RESERVED))
+def test_a_reserved_id_is_mapped_though_it_would_fit(text: str) -> None:
+    assert map_id(text).startswith("x-")
+    assert (unmap_id(map_id(text)), unmap_id(text)) == (text, None)
 
 
 @given(st.text(min_size=1).filter(lambda text: len(text.encode("utf-8", "surrogatepass")) <= MAPPED_BYTES))
@@ -70,3 +76,18 @@ def test_ids_made_here_fit_the_grammar_and_sort_by_time() -> None:
     assert made == sorted(made)
     assert all(is_id(one) for one in made)
     assert fresh_id("c", 5) != fresh_id("c", 5)
+
+
+@given(st.text(min_size=1, max_size=9))
+def test_what_was_mapped_is_unmapped(text: str) -> None:
+    try:
+        mapped = map_id(text)
+    except (InvalidId, UnicodeEncodeError):
+        return
+    assert unmap_id(mapped) == text
+
+
+@pytest.mark.parametrize("text", ["x-", "x-0", "x-a", "x-ifsgcaaa", "A", "", "x-mrqw4"])
+def test_what_no_mapping_made_is_not_unmapped(text: str) -> None:
+    unmapped = unmap_id(text)
+    assert unmapped is None or map_id(unmapped) == text

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from feeds.ids import map_id
-from publisher.rows import FOLLOWS, POSTS, USERS, ImportRefused, Reader
+from publisher.rows import FOLLOWS, POSTS, TAG_FOLLOWS, USERS, ImportRefused, Reader
 
 STORY = {"id": "p1", "user": "ada"}
 
@@ -85,6 +85,42 @@ def test_ids_are_mapped_where_asked_for() -> None:
     assert (follow.user, follow.author) == (map_id("Ada L."), "bob")
     with pytest.raises(ValueError, match="1 to 38"):
         reader.of_cells(["x" * 65, "bob"])
+
+
+def test_a_reserved_id_is_refused_and_mapped_where_asked_for() -> None:
+    """With the way out in the reason."""
+    explorer = {"id": "explore", "name": "Dora"}
+    with pytest.raises(ValueError, match=r"user is 'explore': is reserved: .* \(--map-ids maps any id into it\)"):
+        Reader(USERS, map_ids=False).of_object(explorer)
+    assert Reader(USERS, map_ids=True).of_object(explorer).user == map_id("explore")
+
+
+def test_a_followed_tag_is_spelt_as_posts_spell_it() -> None:
+    """Trimmed and in lower case; ids are mapped, tags hold anything."""
+    reader = Reader(TAG_FOLLOWS, map_ids=True)
+    reader.take_header(["follower", "topic", "version"])
+    follow = reader.of_cells(["Ada L.", " C++ / Großes ", "7"])
+    assert (follow.user, follow.tag, follow.version) == (map_id("Ada L."), "c++ / großes", 7)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"user": "ada"}, "tag is missing"),
+        ({"user": "ada", "tag": " "}, "tag is ' ': must have at least 1"),
+        ({"user": "ada", "tag": "x" * 65}, "must have at most 64"),
+        ({"user": "ada", "tag": "a\nb"}, "must be one line"),
+        ({"user": "ada", "tag": 7}, "tag is 7"),
+        ({"user": "ada", "tag": ["a", "b"]}, "tag is"),  # one row, one follow
+        ({"user": "ada", "tags": "a;b"}, "'tags' is a field that this does not take"),
+        ({"user": "Ada", "tag": "a"}, "user is 'Ada': must match"),
+    ],
+)
+def test_a_refused_follow_of_a_tag_says_field_value_and_reason(values: dict[str, object], reason: str) -> None:
+    """As the others do."""
+    with pytest.raises(ValueError) as refused:  # noqa: PT011  # the reason is asserted below
+        Reader(TAG_FOLLOWS, map_ids=False).of_object(values)
+    assert reason in str(refused.value)
 
 
 def test_a_row_of_another_width_is_refused() -> None:

@@ -25,6 +25,19 @@ def test_what_was_put_last_is_kept() -> None:
     assert memory.get(artifact("eve").target) is None
 
 
+def test_what_is_to_be_kept_for_a_short_time_is_forgotten_after_it() -> None:
+    now = [1000.0]
+    memory = Memory(10 * ONE, lambda: now[0])
+    short, long = artifact("explore"), artifact("ada")
+    short.keep_s = 60
+    memory.put(short)
+    memory.put(long)
+    now[0] += 60
+    assert memory.get(short.target) is short
+    now[0] += 1
+    assert [memory.get(each.target) for each in (short, long)] == [None, long]
+
+
 def test_the_least_recently_used_goes_first() -> None:
     memory = Memory(3 * ONE)
     kept = [artifact(user) for user in ("ada", "bob", "cay")]

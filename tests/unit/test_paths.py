@@ -4,12 +4,12 @@ from itertools import product
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from baker.card import ENDINGS, Format
-from baker.paths import Target, parse
-from feeds.ids import PATTERN, is_id
+from baker.paths import EXPLORE, Target, parse
+from feeds.ids import PATTERN, RESERVED, is_id, map_id
 
 IDS = st.from_regex(PATTERN.removesuffix("$"), fullmatch=True)
 
@@ -26,6 +26,10 @@ IDS = st.from_regex(PATTERN.removesuffix("$"), fullmatch=True)
         ("/author/x_y-z", Target("author", "x_y-z", "html", None)),
         ("/post/hn-1", Target("post", "hn-1", "html", None)),
         ("/feed/after", Target("feed", "after", "html", None)),  # a user may be called so
+        ("/feed/explore", Target("explore", "explore", "html", None)),
+        ("/feed/explore/after/hn-1/feed.json", Target("explore", "explore", "json", "hn-1")),
+        ("/feed/explore/tag/lisp/feed.atom", Target("explore", "lisp", "atom", None)),
+        ("/author/explore", Target("author", "explore", "html", None)),
         ("/feed/" + "a" * 64, Target("feed", "a" * 64, "html", None)),
     ],
 )
@@ -73,6 +77,15 @@ def test_whatever_is_spelt_otherwise_is_no_artifact(path: str) -> None:
     assert parse(path) is None
 
 
+def test_no_user_stands_in_the_way_of_discovery() -> None:
+    assert EXPLORE in RESERVED
+
+
+def test_the_tag_explore_has_its_page_too() -> None:
+    assert parse("/feed/explore/tag/explore") is None
+    assert parse(f"/feed/explore/tag/{map_id(EXPLORE)}") == Target("explore", map_id(EXPLORE), "html", None)
+
+
 KINDS: tuple[Literal["feed", "author"], ...] = ("feed", "author")
 FORMATS: tuple[Format, ...] = ("html", "json", "atom")
 
@@ -82,6 +95,7 @@ def test_a_target_is_read_back_from_its_path(
     user: str, after: str | None, way: tuple[Literal["feed", "author"], Format]
 ) -> None:
     kind, format = way
+    assume((kind, user) != ("feed", EXPLORE))
     target = Target(kind, user, format, after)
     assert parse(target.page + ENDINGS[format]) == target
 

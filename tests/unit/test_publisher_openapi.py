@@ -68,6 +68,19 @@ def test_a_body_that_may_be_left_out_has_no_required_field() -> None:
             assert required <= set(path_names(endpoint.path)), endpoint.key
 
 
+def test_a_tag_in_a_path_is_no_id() -> None:
+    """It may hold anything that a tag may."""
+    (user, tag) = DOCUMENT["paths"]["/api/users/{user}/tags/{tag}"]["put"]["parameters"]
+    assert "pattern" in user["schema"]
+    assert tag["schema"] == {"type": "string", "minLength": 1, "maxLength": 64}
+
+
+def test_an_answer_without_a_body_has_no_schema() -> None:
+    """Activity is noted, and there is nothing to say."""
+    responses = DOCUMENT["paths"]["/api/users/{user}/activity"]["put"]["responses"]
+    assert responses["204"] == {"description": "Done"}
+
+
 def test_posts_take_an_idempotency_key() -> None:
     """And no other method does."""
     for path, item in DOCUMENT["paths"].items():
@@ -86,7 +99,7 @@ def test_an_endpoint_is_named_by_method_and_path() -> None:
 def test_an_empty_token_is_refused_at_start() -> None:
     """It would let everybody in."""
     with pytest.raises(ValueError, match="EDGEBAKE_API_TOKEN"):
-        create_app(None, token="", progress=None)  # type: ignore[arg-type]  # it does not come to use them
+        create_app(None, token="", progress=None, activity=None, jobs=None)  # type: ignore[arg-type]  # it does not come to use them
 
 
 @pytest.mark.parametrize(

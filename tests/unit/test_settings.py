@@ -1,5 +1,6 @@
 """The table of settings: where values come from, and what is said of wrong ones."""
 
+from dataclasses import astuple, fields
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from edgebake.secret import Secret, SecretUrl
 from edgebake.settings import Settings
 from edgebake.sources import TABLE, SettingsError, load, parse, to_environ
+from feeds.ranking import Weights
 
 
 def problems_with(**environ: str) -> list[str]:
@@ -45,7 +47,20 @@ def test_every_problem_is_told_at_once() -> None:
     ("variable", "text", "reason"),
     [
         ("FEED_TTL", "3601", "at most EDGEBAKE_MAX_TTL (3600)"),  # the policy would cut it and the horizon be wrong
-        ("TIMELINE_CAP", "128", "25 to 127"),  # its mark would be entry 129
+        ("EXPLORE_TTL", "3601", "at most EDGEBAKE_MAX_TTL (3600)"),
+        ("TIMELINE_CAP", "24", "25 to 1000"),  # less than a page
+        ("RANK_TAU", "59", "60 to 864000"),
+        ("RANK_LIKES", "-0.5", "0 to 100"),
+        ("RANK_SHOWN", "nan", "must be a number"),  # no comparison would refuse it
+        ("RANK_VIEWS", "inf", "must be a number"),
+        ("RANK_IN_A_ROW", "0", "at least 1"),
+        ("RESCORE", "-0.1", "0 to 10"),
+        ("PULL_FOLLOWERS", "0", "at least 1 follower"),
+        ("POST_DAYS", "1", "at least 2 days"),
+        ("ACTIVATIONS", "-1", "at least 0"),
+        ("FEED_ORDER", "oldest", "newest or ranked"),
+        ("RERANK", "all", "ttl or shards or items"),
+        ("MAX_PAGES", "1" * 400, "whole number"),  # no float holds it, and no column
         ("EDGE_PORT", "65536", "0 to 65535"),
         ("FEEDS_PORT", "8080", "another port setting has it too"),
         ("OWN_POSTS", "perhaps", "true or false"),
@@ -64,6 +79,22 @@ def test_a_wrong_value_is_refused_with_its_reason(variable: str, text: str, reas
     (problem,) = problems_with(**{variable: text})
     assert problem.startswith(f"EDGEBAKE_{variable} is ")
     assert reason in problem
+
+
+def test_a_timeline_outlives_the_answers_that_were_baked_from_it() -> None:
+    (problem,) = problems_with(ACTIVE_DAYS="1", FEED_TTL="86400", MAX_TTL="86400")
+    assert problem.startswith("EDGEBAKE_ACTIVE_DAYS is '1': it must exceed the 87060 s ")
+
+
+def test_answers_linger_for_the_horizon_of_all_tiers_and_in_memory() -> None:
+    assert Settings(feed_ttl=300, stale_if_error=60, tiers=2).linger_ms == (2 * 360 + 600 + 60) * 1000
+    assert Settings(feed_ttl=300, stale_if_error=600, max_ttl=400, tiers=1).linger_ms == (400 + 600 + 60) * 1000
+
+
+def test_the_weights_are_those_of_ranking_unless_set() -> None:
+    assert Settings().weights == Weights()
+    named = {f"rank_{field.name}": at for at, field in enumerate(fields(Weights), 1) if field.name != "tau_s"}
+    assert astuple(Settings(rank_tau=100, **named).weights) == (100, 2, 3, 4, 5, 6, 7, 8)  # type: ignore[arg-type]  # names that the test makes
 
 
 def test_cloudfront_wants_a_distribution() -> None:

@@ -2,12 +2,14 @@
 
 import random
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import pytest
 from redis.asyncio import Redis
 
-from baker.shelf import OVERHEAD, Row, Shelf, View
+from baker.guard import MOST_TAGS, Guard
+from baker.shelf import MOST_BYTES, OVERHEAD, Row, Shelf, View
 from baker.splice import part
 from cdn import scripts
 from cdn.fence import Fence
@@ -18,14 +20,25 @@ T = TypeVar("T")
 
 
 def row(post: str, body: bytes = b"", *, version: int = 0, author_version: int = 0) -> Row:
-    """Return a row, which notes in its times which versions it shows."""
+    """Return a row, which notes in its numbers which versions it shows."""
     author = AUTHORS.get(post, "grace")
-    return Row(post, author, part(body), author_version, version, frozenset(), f"p-{post}", f"a-{author}")
+    return Row(post, author_version, author, part(body), version, f"p-{post}", f"a-{author}")
 
 
-def shelf_of(*posts: str) -> Shelf:
+class Watched(Shelf):
+    """A shelf with a guard of its own, which watches the fence."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES, most_tags: int = MOST_TAGS) -> None:
+        self.guard = Guard(most_tags)
+        super().__init__(self.guard, most_bytes)
+        self.issue = self.guard.issue
+        self.recorded = self.guard.recorded
+        self.unsure = self.guard.unsure
+
+
+def shelf_of(*posts: str) -> Watched:
     """Return a shelf with rows of these posts."""
-    shelf = Shelf()
+    shelf = Watched()
     shelf.put(shelf.issue(), *HTML, [(post, AUTHORS[post], row(post)) for post in posts])
     return shelf
 
@@ -47,9 +60,9 @@ def test_an_author_recorded_takes_the_rows_of_all_their_posts_the_hidden_ones_to
 
 
 def test_everything_recorded_or_records_missed_take_every_row() -> None:
-    for clear in (lambda shelf: shelf.recorded("g"), Shelf.unsure):
+    for clear in (partial(Guard.recorded, tag="g"), Guard.unsure):
         shelf = shelf_of(*AUTHORS)
-        clear(shelf)
+        clear(shelf.guard)
         assert not shelf.view(*HTML)
 
 
@@ -65,7 +78,7 @@ def test_what_guards_no_row_takes_none() -> None:
 
 def test_a_row_whose_reading_began_before_a_record_is_refused_and_the_next_one_is_taken() -> None:
     for tag in ("p-one", "a-grace", "g"):
-        shelf = Shelf()
+        shelf = Watched()
         issue = shelf.issue()
         shelf.recorded(tag)
         shelf.put(issue, *HTML, [("one", "grace", row("one"))])
@@ -82,7 +95,7 @@ def test_a_view_shows_what_is_taken_away_after_it_was_asked_for() -> None:
 
 
 def test_more_records_than_are_remembered_refuse_all_readings_under_way() -> None:
-    shelf = Shelf(most_tags=10)
+    shelf = Watched(most_tags=10)
     issue = shelf.issue()
     for number in range(11):
         shelf.recorded(f"p-{number}")
@@ -93,14 +106,14 @@ def test_more_records_than_are_remembered_refuse_all_readings_under_way() -> Non
 
 
 def test_any_number_of_posts_takes_no_more_than_its_bytes() -> None:
-    shelf = Shelf(10 * OVERHEAD)
+    shelf = Watched(10 * OVERHEAD)
     for number in range(1000):
         shelf.put(shelf.issue(), *HTML, [(f"post-{number}", f"author-{number}", None)])
         assert len(shelf.view(*HTML)) <= 10
 
 
 def test_rows_put_and_taken_away_again_and_again_fill_nothing() -> None:
-    shelf = Shelf(5 * OVERHEAD)
+    shelf = Watched(5 * OVERHEAD)
     shelf.put(shelf.issue(), *HTML, [("three", "alan", row("three"))])
     for _ in range(100):
         shelf.put(shelf.issue(), *HTML, [("one", "grace", row("one")), ("two", "grace", row("two"))])
@@ -150,8 +163,8 @@ class Walk:
         self.versions = dict.fromkeys([*(f"p-{post}" for post in AUTHORS), "a-grace", "a-alan"], 0)
         self.logs = [Log() for _ in range(3)]
         self.noted = [0] * 3
-        self.shelf = Shelf(most_tags=4)
-        self.fence = Fence(Redis(), self.shelf)  # it is never asked: replies are ours
+        self.shelf = Watched(most_tags=4)
+        self.fence = Fence(Redis(), self.shelf.guard)  # it is never asked: replies are ours
         self.unrecorded: list[tuple[str, int, int]] = []
         self.sent: list[tuple[int, scripts.Command]] = []
         self.served: list[tuple[int, scripts.Command, list[object]]] = []
@@ -223,7 +236,7 @@ class Walk:
             for count, tag, version in log.history
             for found in self.shelf.view(*HTML).values()
             if found is not None and count <= self.noted[shard]
-            if {found.tag: found.edited_ms, found.author_tag: found.published_ms}.get(tag, version) < version
+            if {found.tag: found.edited_ms, found.author_tag: found.num}.get(tag, version) < version
         ]
 
     def _some(self, waiting: list[T]) -> list[T]:

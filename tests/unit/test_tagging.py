@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from cdn import tags
 from cdn.ledger import ALL_SHARDS
 from feeds.affected import Affected
 from feeds.change import (
@@ -14,22 +15,26 @@ from feeds.change import (
     Invalidated,
     PostEdited,
     PostPublished,
+    PostScored,
     PostWithdrawn,
     ProfileChanged,
+    Reranked,
     SettingsChanged,
     SiteChanged,
+    SourceCrossed,
     UserCreated,
     UserDeleted,
 )
 from feeds.ids import shard_of
-from invalidator.tagging import by_shard, dropped_tags, guard_tags, merged, shards_of
+from invalidator.tagging import by_shard, dropped_tags, guard_tags, merged, section_tags, shards_of
 
 
 @dataclass(frozen=True)
 class Row:
     """A change, and what it drops with the part that completes it, and with one of its parts.
 
-    That part names the user ``fan``, the post ``shown``, the author ``bob`` and the guarded post ``other``.
+    That part names the user ``fan``, the post ``shown``, the author ``bob`` and the guarded post ``other``; the pulled
+    tag ``cats``, and readers who name none.
     """
 
     change: Change
@@ -39,9 +44,9 @@ class Row:
 
 
 ROWS = [
-    Row(PostPublished("p1", "ada"), {"p-p1", "a-ada"}),
+    Row(PostPublished("p1", "ada"), {"p-p1", "a-ada", tags.topic_tag("cats"), "o"}),
     Row(PostEdited("p1", "ada", moved=False), {"p-p1"}),
-    Row(PostEdited("p1", "ada", moved=True), {"p-p1", "a-ada"}),
+    Row(PostEdited("p1", "ada", moved=True), {"p-p1", "a-ada", tags.topic_tag("cats"), "o"}),
     Row(PostWithdrawn("p1", "ada", deleted=False), {"p-p1"}),
     Row(PostWithdrawn("p1", "ada", deleted=True), {"p-p1"}),
     Row(UserCreated("ada"), {"u-ada"}),
@@ -49,6 +54,9 @@ ROWS = [
     Row(UserDeleted("ada", ("p1",), ("fan",)), {"u-ada", "a-ada"}),
     Row(SettingsChanged("ada", privacy=True), {"u-ada"}),
     Row(FollowsChanged(("ada", "eve")), {"u-ada", "u-eve"}),
+    Row(PostScored(("p1", "p2")), set()),
+    Row(SourceCrossed(7, "ada", is_tag=False, state="pull"), set()),
+    Row(Reranked((5, 63), ("ada",)), {"s-05", "s-3f", "u-ada"}),
     Row(SiteChanged(), {"g"}),
     # Each part of an import stands for itself: nothing is left for the last one, and authors are dropped, not guarded.
     Row(Imported((), (), (), ()), set(), {"u-fan", "p-shown", "a-bob"}, {"p-other"}),
@@ -59,7 +67,8 @@ ROWS = [
 
 def part_of(change: Change, *, shared: bool = False) -> Affected:
     """Return a part of a change that names everything a part can name."""
-    return Affected("c1", change, "a", 0, None, ("fan",), ("shown",), ("bob",), ("other",), shared=shared)
+    named = {"users": ("fan",), "posts": ("shown",), "authors": ("bob",), "guarded": ("other",)}
+    return Affected("c1", change, "a", 0, None, **named, topics=("cats",), overflow=True, shared=shared)
 
 
 def test_every_kind_of_change_has_a_row() -> None:
@@ -83,9 +92,15 @@ def test_an_empty_part_drops_nothing(row: Row) -> None:
     assert (list(dropped_tags(part)), list(guard_tags(part))) == ([], [])
 
 
-def test_a_users_tag_is_recorded_in_their_shard_and_any_other_in_all() -> None:
+def test_what_nobody_pulls_drops_nothing_for_it() -> None:
+    part = Affected("c1", PostPublished("p1", "ada"), "a", 0, 1, shared=True)
+    assert set(dropped_tags(part)) == {"p-p1", "a-ada"}
+
+
+def test_a_users_or_shards_tag_is_recorded_in_one_shard_and_any_other_in_all() -> None:
     assert list(shards_of("u-ada")) == [shard_of("ada")]
-    for tag in ("g", "s-05", "p-1", "a-ada", "t-00ff", "o"):
+    assert list(shards_of("s-0f")) == [15]
+    for tag in ("g", "p-1", "a-ada", "t-00ff", "o"):
         assert list(shards_of(tag)) == list(ALL_SHARDS)
 
 
@@ -95,6 +110,15 @@ def test_each_shard_gets_the_users_that_are_its_own() -> None:
     assert sum(len(tags.dropped) for tags in found.values()) == 200
     assert all(tag in {f"u-{user}" for user in users} for tags in found.values() for tag in tags.dropped)
     assert all(shard_of(tag[2:]) == shard for shard, tags in found.items() for tag in tags.dropped)
+
+
+def test_users_in_sections_have_their_tags_in_their_shard() -> None:
+    users = [user for user in (f"user{number}" for number in range(500)) if shard_of(user) == 7]
+    section = "\n".join(users)
+    part = Affected("c1", PostPublished("p1", "ada"), "a", 0, None, sections=(section, "ada"))
+    found = {shard: needs.dropped for shard, needs in by_shard([part]).items()}
+    assert found == {7: {f"u-{user}" for user in users}, shard_of("ada"): {"u-ada"}}
+    assert section_tags(section) == [f"u-{user}" for user in users]
 
 
 def test_the_tags_of_many_parts_are_recorded_once() -> None:

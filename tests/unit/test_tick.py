@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from baker.tick import Tick
+from feeds.tick import Tick
 
 
 class Trips:

@@ -13,6 +13,8 @@ down_revision: str | None = None
 
 ID = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def _where(condition: str) -> dict[str, Any]:
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
@@ -21,7 +23,10 @@ def _where(condition: str) -> dict[str, Any]:
 def upgrade() -> None:
     """Create everything."""
     _users()
+    _follows()
     _posts()
+    _reactions()
+    _sources()
     _site_and_applied()
     _log()
 
@@ -29,6 +34,7 @@ def upgrade() -> None:
 def _users() -> None:
     op.create_table(
         "users",
+        sa.Column("num", NUMBER, autoincrement=True, nullable=False),
         sa.Column("id", ID, nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -40,7 +46,15 @@ def _users() -> None:
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("profile_version", sa.BigInteger(), nullable=False),
         sa.Column("follows_version", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+        sa.PrimaryKeyConstraint("num", name=op.f("pk_users")),
+        sa.UniqueConstraint("id", name=op.f("uq_users_id")),
+    )
+    op.create_table(
+        "tags",
+        sa.Column("num", NUMBER, autoincrement=True, nullable=False),
+        sa.Column("tag", ID, nullable=False),
+        sa.PrimaryKeyConstraint("num", name=op.f("pk_tags")),
+        sa.UniqueConstraint("tag", name=op.f("uq_tags_tag")),
     )
     op.create_table(
         "mutes",
@@ -50,6 +64,10 @@ def _users() -> None:
         sa.PrimaryKeyConstraint("user", "kind", "value", name=op.f("pk_mutes")),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_mutes_value_kind", "mutes", ["value", "kind"])
+
+
+def _follows() -> None:
     op.create_table(
         "follows",
         sa.Column("user", ID, nullable=False),
@@ -59,34 +77,49 @@ def _users() -> None:
     )
     op.create_index("ix_follows_author_user", "follows", ["author", "user"])
     op.create_table(
+        "tag_follows",
+        sa.Column("user", ID, nullable=False),
+        sa.Column("tag", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("user", "tag", name=op.f("pk_tag_follows")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_tag_follows_tag_user", "tag_follows", ["tag", "user"])
+    op.create_table(
         "blocks",
         sa.Column("user", ID, nullable=False),
         sa.Column("blocked", ID, nullable=False),
         sa.PrimaryKeyConstraint("user", "blocked", name=op.f("pk_blocks")),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_blocks_blocked_user", "blocks", ["blocked", "user"])
 
 
 def _posts() -> None:
     op.create_table(
         "posts",
+        sa.Column("num", NUMBER, autoincrement=True, nullable=False),
         sa.Column("id", ID, nullable=False),
         sa.Column("author", ID, nullable=False),
+        sa.Column("author_num", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("title", sa.Text(), nullable=False),
-        sa.Column("url", sa.Text(), nullable=True),
-        sa.Column("content", sa.Text(), nullable=False),
-        sa.Column("content_type", sa.Text(), nullable=False),
-        sa.Column("tags", sa.Text(), nullable=False),
         sa.Column("published_ms", sa.BigInteger(), nullable=False),
         sa.Column("edited_ms", sa.BigInteger(), nullable=False),
         sa.Column("likes", sa.BigInteger(), nullable=False),
         sa.Column("comments", sa.BigInteger(), nullable=False),
         sa.Column("views", sa.BigInteger(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_posts")),
+        sa.Column("tags", sa.Text(), nullable=False),
+        sa.Column("tag_nums", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("content_type", sa.Text(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("num", name=op.f("pk_posts")),
+        sa.UniqueConstraint("id", name=op.f("uq_posts_id")),
     )
-    op.create_index("ix_posts_author_newest", "posts", ["author", "state", "published_ms", "id"])
+    newest = ["author_num", "state", "published_ms", "id"]
+    op.create_index("ix_posts_author_newest", "posts", newest, postgresql_include=["num"])
+    op.create_index("ix_posts_newest", "posts", ["published_ms", "id"], **_where("state = 'published'"))
     op.create_index(
         "ix_posts_due",
         "posts",
@@ -95,12 +128,71 @@ def _posts() -> None:
     )
     op.create_table(
         "post_tags",
+        sa.Column("tag", sa.BigInteger(), nullable=False),
+        sa.Column("published_ms", sa.BigInteger(), nullable=False),
         sa.Column("post", ID, nullable=False),
-        sa.Column("tag", ID, nullable=False),
-        sa.PrimaryKeyConstraint("post", "tag", name=op.f("pk_post_tags")),
+        sa.Column("num", sa.BigInteger(), nullable=False),
+        sa.Column("author", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tag", "published_ms", "post", name=op.f("pk_post_tags")),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_post_tags_tag", "post_tags", ["tag", "post"])
+    op.create_index("ix_post_tags_num_tag", "post_tags", ["num", "tag"])
+
+
+def _reactions() -> None:
+    op.create_table(
+        "reactions",
+        sa.Column("post", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("by", ID, nullable=False),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("made_ms", sa.BigInteger(), nullable=False),
+        sa.Column("undone", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("post", "kind", "by", "id", name=op.f("pk_reactions")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_reactions_by", "reactions", ["by", "made_ms"], **_where("\"by\" != ''"))
+    op.create_table(
+        "engagement",
+        sa.Column("post", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("likes", sa.BigInteger(), nullable=False),
+        sa.Column("comments", sa.BigInteger(), nullable=False),
+        sa.Column("views", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("post", name=op.f("pk_engagement")),
+    )
+    op.create_table(
+        "ranking",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("likes", sa.Float(), nullable=False),
+        sa.Column("comments", sa.Float(), nullable=False),
+        sa.Column("views", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ranking")),
+    )
+
+
+def _sources() -> None:
+    op.create_table(
+        "audiences",
+        sa.Column("source", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("followers", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("source", name=op.f("pk_audiences")),
+    )
+    op.create_table(
+        "pulled",
+        sa.Column("source", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("source", name=op.f("pk_pulled")),
+    )
+    op.create_table(
+        "activity",
+        sa.Column("user", ID, nullable=False),
+        sa.Column("active_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("user", name=op.f("pk_activity")),
+        sqlite_with_rowid=False,
+    )
 
 
 def _site_and_applied() -> None:

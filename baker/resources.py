@@ -1,0 +1,105 @@
+"""What bakes read besides posts: site, user, sources, ranking epoch, and which sources are pulled.
+
+Each is taken from its copy in the first trip where that counts, else from the system of record.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+from baker.metrics import READ_THROUGH
+from baker.order import Viewer
+from baker.reads import First
+from cdn import tags
+from feeds import copies, packing
+from feeds.model import TAG, Epoch, Site, Sources, User
+from feeds.truth import Truth
+
+T = TypeVar("T")
+
+
+class _Last(Generic[T]):
+    """What was read from a copy last: it is the same for all bakes until it changes."""
+
+    def __init__(self, read: Callable[[bytes], T]) -> None:
+        self._read = read
+        self._value: bytes | None = None
+        self._found: T
+
+    def of(self, value: bytes) -> T:
+        """Return what a copy says."""
+        if value != self._value:
+            self._value, self._found = value, self._read(copies.body_of(value))
+        return self._found
+
+
+class Resources:
+    """Reads resources for bakes."""
+
+    def __init__(self, truth: Truth) -> None:
+        self._truth = truth
+        self._site = _Last(copies.read_site)
+        self._epoch = _Last(copies.read_epoch)
+        self._pulled = _Last(_tags_of)
+        self._reading: asyncio.Future[Mapping[int, tuple[str, str]]] | None = None
+
+    async def site(self, first: First) -> Site:
+        """Return the site."""
+        if first.site is not None and copies.counts(first.site, first.generation):
+            return self._site.of(first.site)
+        return await self._truth.site()
+
+    async def epoch(self, first: First) -> Epoch:
+        """Return the ranking epoch."""
+        if first.ranking is not None and copies.counts(first.ranking, first.generation):
+            return self._epoch.of(first.ranking)
+        return await self._truth.epoch()
+
+    async def user(self, user: str, first: First, *, keep: bool) -> User | None:
+        """Return a user; where there is no copy, it is written if ``keep``."""
+        if first.user is not None and copies.counts(first.user, first.generation):
+            return copies.read_user(copies.body_of(first.user))
+        READ_THROUGH.labels("user").inc()
+        return (await self._truth.users([user], keep=keep)).get(user)
+
+    async def sources(self, user: str, first: First, *, keep: bool) -> Sources:
+        """Return what a user's feed draws from; where there is no copy, it is written if ``keep``."""
+        if first.sources is not None and copies.counts(first.sources, first.generation):
+            return packing.read_sources(user, copies.body_of(first.sources))
+        READ_THROUGH.labels("sources").inc()
+        return await self._truth.sources(user, keep=keep)
+
+    def pulled(self, first: First) -> Mapping[int, str] | None:
+        """Return the tags of the pulled sources by number, or None where there is no copy.
+
+        In the first trip it is read before the timelines. Read later it could say that a source is pulled no more,
+        beside a timeline from before that source was written into it.
+        """
+        if first.pulled is None or not copies.counts(first.pulled, first.generation):
+            return None
+        return self._pulled.of(first.pulled)
+
+    async def pulled_now(self) -> Mapping[int, str]:
+        """Return the same from the system of record, read once however many ask. Timelines are read after it."""
+        if self._reading is None or self._reading.done():
+            READ_THROUGH.labels("pulled").inc()
+            self._reading = asyncio.ensure_future(self._truth.pulled())
+        return _named(await asyncio.shield(self._reading))
+
+
+def drawn(pulled: Mapping[int, str], viewer: Viewer) -> Mapping[int, str]:
+    """Return those of the pulled sources that a user draws from, in the order of their numbers."""
+    if not pulled:
+        return {}
+    drawn_from = {*(pulled.keys() & viewer.authors), *(pulled.keys() & viewer.topics)}
+    return {source: pulled[source] for source in sorted(drawn_from)}
+
+
+def _tags_of(body: bytes) -> Mapping[int, str]:
+    return _named(copies.read_pulled(body))
+
+
+def _named(pulled: Mapping[int, tuple[str, str]]) -> Mapping[int, str]:
+    return {
+        source: tags.topic_tag(name) if source & TAG else tags.author_tag(name) for source, (name, _) in pulled.items()
+    }
