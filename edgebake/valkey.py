@@ -37,7 +37,7 @@ save ""
 # The ledger and the pending set must not be evicted.
 maxmemory 0
 maxmemory-policy noeviction
-# A timeline of 127 posts and its mark is one listpack: 3.1 kB where 18 kB would be needed (member: 64 + 1 + 64).
+# The newest 127 posts of a source and their mark are one listpack: 1 kB where 14 kB would be needed.
 zset-max-listpack-entries 128
 zset-max-listpack-value 130
 """
