@@ -13,12 +13,14 @@ key                      type    what
 ``{ss}:claimed:<edge>``  zset    batch → oldest count of its tags in this shard; minted, not accepted
 ``{ss}:flying:<edge>``   zset    batch → the same; accepted, not complete
 ``batches:<edge>``       hash    batch → what is stored of it before the first call
+``origin:load``          hash    baker → its report: ``at until waiting wait shed capacity``
 =======================  ======  ==============================================================================
 """
 
 from functools import cache
 
 SHARDS = 64
+ORIGIN_LOAD = "origin:load"
 
 
 @cache

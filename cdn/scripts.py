@@ -34,6 +34,7 @@ CLAIM = _read("claim")
 FLY = _read("fly")
 PENDING = _read("pending")
 SPEND = _read("spend")
+REPORT = _read("report")
 
 
 def call(script: str, keys: Sequence[str], *arguments: object) -> Command:
