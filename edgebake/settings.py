@@ -124,6 +124,22 @@ class Settings:
         "Seconds between CreateInvalidation calls. auto: 2 for CloudFront and its profile, 0.01 for instant.",
         at_least(0, "seconds"),
     )
+    aws_account: str = setting(
+        "",
+        "The AWS account that is billed, 12 digits: its edges share a call budget and a count of items. Empty: the "
+        "distribution stands for it.",
+        matches(r"\d{12}", "12 digits"),
+    )
+    monthly_items: int = setting(
+        0,
+        "Items that may be sent to the edge in a calendar month (UTC). 0: no limit.",
+        at_least(0, "items"),
+    )
+    at_limit: Literal["ttl", "refuse"] = setting(
+        "ttl",
+        "What happens at EDGEBAKE_MONTHLY_ITEMS: changes show when feeds expire at the edge (ttl), or the API takes no "
+        "more writes besides (refuse). Deletions and privacy go as ever.",
+    )
     timeline_cap: int = setting(
         200,
         "Posts kept in a timeline; older ones come from the system of record.",
@@ -209,6 +225,11 @@ class Settings:
     def edge_tiers(self) -> int:
         """Caches between a browser and the origin."""
         return self.tiers if self.tiers is not None else (1 if self.edge == "local" else 2)
+
+    @property
+    def account(self) -> str:
+        """The name of the AWS account that is billed; ``local``: nobody is, and it is what CloudFront would bill."""
+        return "local" if self.edge == "local" else self.aws_account or self.distribution_id
 
     @property
     def freshness(self) -> "Freshness":

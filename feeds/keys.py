@@ -39,6 +39,9 @@ key                                type    what
 ``feeds:jobs``                     list    jobs that are not over
 ``feeds:reacted``                  string  milliseconds up to which recalculations know who reacted to what
 ``feeds:recomputed``               string  milliseconds of the last recalculation that the schedule began
+``{items}:<account>:<month>``        hash    items that the account is billed for: first, taps, since (``items``)
+``{items}:<batch>``                string  the batch is counted; for a day
+``feeds:refusing``                 string  why the API takes no more writes this month (``refusing``)
 ``lease:relay`` and others         string  which process does what only one may do
 =================================  ======  ====================================================================
 
@@ -68,6 +71,7 @@ RISING = "feeds:rising"
 JOBS = "feeds:jobs"
 REACTED = "feeds:reacted"
 RECOMPUTED = "feeds:recomputed"
+REFUSING = "feeds:refusing"
 
 WAKE_RELAY = "edgebake:wake:relay"
 WAKE_PROGRESS = "edgebake:wake:progress"
@@ -201,3 +205,13 @@ def change(change: str) -> str:
 def job(job: str) -> str:
     """Return the key of a job."""
     return f"job:{job}"
+
+
+def items(account: str, month: str) -> str:
+    """Return the key of the count of an AWS account's items in a month."""
+    return f"{{items}}:{account}:{month}"
+
+
+def counted(batch: str) -> str:
+    """Return the key that says that a batch is counted."""
+    return f"{{items}}:{batch}"

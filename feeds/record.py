@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from feeds import engagement, outbox, people, proposals, pulled, queries, sources
+from feeds import engagement, items, outbox, people, proposals, pulled, queries, sources
 from feeds.command import Command, CreatePost, Follow, FollowTag, PutUser
 from feeds.database import Database, connect
+from feeds.items import Items
 from feeds.migrations import check, migrate_tables
 from feeds.model import Entry, Epoch, Follows, OrderKey, Post, Pulled, Site, Sources, User
 from feeds.outbox import ChangeRow, OutboxRow
@@ -287,6 +288,14 @@ class Record:
     async def change(self, change: str) -> ChangeRow | None:
         """Return what the outbox knows of a change."""
         return await self._read(lambda conn: outbox.find(conn, change))
+
+    async def items(self, account: str) -> list[Items]:
+        """Return how many items were counted for an AWS account, by month."""
+        return await self._read(lambda conn: items.find(conn, account))
+
+    async def raise_items(self, account: str, counted: Items) -> None:
+        """Raise the count of a month to this one; one that is higher stays."""
+        await self._write(lambda unit: items.raise_to(unit, account, counted))
 
     async def _read(self, query: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         async with self._database.read() as conn:

@@ -18,6 +18,7 @@
 | ranking | one row: the ranking epoch |
 | site | one row |
 | applied | the source's own version last applied to each subject, there or not: the tombstones of out-of-order events |
+| items | how many items an AWS account was billed for in a month, first ones and second taps |
 | outbox | the changes |
 | idempotency | outcomes of keyed requests, for 24 hours |
 
@@ -255,6 +256,18 @@ applied = Table(
     metadata,
     _id("subject", primary_key=True),
     _number("version"),
+    sqlite_with_rowid=False,
+)
+
+items = Table(
+    "items",
+    metadata,
+    _id("account"),
+    _id("month"),  # "2026-11", UTC
+    _number("first"),
+    _number("taps"),
+    _number("since_ms"),  # when the first of them was counted
+    PrimaryKeyConstraint("account", "month"),
     sqlite_with_rowid=False,
 )
 

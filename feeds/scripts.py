@@ -54,6 +54,7 @@ LATEST_BEGIN = _read("latest_begin")
 LATEST_INSTALL = _read("latest_install")
 LATEST_PUSH = _read("latest_push")
 SEEN = _read("seen")
+ITEMS = _read("items")
 
 
 def call(script: str, keys: Sequence[str], *arguments: object) -> Command:

@@ -217,6 +217,16 @@ def _site_and_applied() -> None:
 
 def _log() -> None:
     op.create_table(
+        "items",
+        sa.Column("account", ID, nullable=False),
+        sa.Column("month", ID, nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("taps", sa.BigInteger(), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account", "month", name=op.f("pk_items")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "outbox",
         sa.Column("row", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("id", ID, nullable=False),
