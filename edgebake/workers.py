@@ -23,6 +23,7 @@ from feeds.purge import Purge
 from feeds.record import Record
 from feeds.relay import Relay
 from feeds.worker import Worker
+from invalidator.budget import Budget
 from invalidator.drain import Drain
 from invalidator.recorder import Recorder
 
@@ -53,13 +54,14 @@ def fanout(settings: Settings, record: Record, redis: Redis) -> list[Loop]:
 
 
 def invalidator(settings: Settings, record: Record, redis: Redis, edge: Edge) -> list[Loop]:
-    """Return the recorder and the drain loop."""
+    """Return the recorder, the drain loop and the keeper of the budget."""
     board = Board(redis, record)
-    account = settings.distribution_id or EDGE
-    budget = CallBudget(redis, account, round(settings.seconds_between_calls * 1000))
-    drain = Drain(redis, edge, board, budget, poll_s=POLL_S[profile_of(settings)])
+    account = settings.account
+    calls = CallBudget(redis, account, round(settings.seconds_between_calls * 1000))
+    budget = Budget(redis, record, account, limit=settings.monthly_items, at_limit=settings.at_limit)
+    drain = Drain(redis, edge, board, calls, poll_s=POLL_S[profile_of(settings)])
     recorder = Recorder(redis, Ledger(redis, [edge.name]), board, consumer(), wake=drain.woken.set)
-    return [recorder.run, drain.run]
+    return [recorder.run, drain.run, budget.run]
 
 
 def recompute(settings: Settings, record: Record, redis: Redis) -> list[Loop]:
