@@ -6,6 +6,7 @@ key                      type    what
 ``{ss}:fence:count``     string  the shard's counter; rises with each record
 ``{ss}:fence:log``       zset    cache tag → the newest count it was recorded under
 ``{ss}:fence:floor``     string  the newest count that was trimmed out of the log; older notes cannot be checked
+``{ss}:unsure``          string  milliseconds until when the ledger may lack answers, for Redis has forgotten something
 ``{ss}:ledger:span``     string  ``first last``: the buckets of the ledger that exist
 ``{ss}:ledger:<n>``      set     tags of answers that may be at the edge until second ``64 n`` to ``64 n + 63``
 ``{ss}:unsent:<edge>``   zset    pending: cache tag → the oldest count it waits for
@@ -13,6 +14,8 @@ key                      type    what
 ``{ss}:claimed:<edge>``  zset    batch → oldest count of its tags in this shard; minted, not accepted
 ``{ss}:flying:<edge>``   zset    batch → the same; accepted, not complete
 ``batches:<edge>``       hash    batch → what is stored of it before the first call
+``epoch``                string  ``number run replication``: the epoch, and which Redis it was made under
+``epoch:making``         string  ``run replication digits``: the token of an epoch that is being made
 ``origin:load``          hash    baker → its report: ``at until waiting wait shed capacity``
 =======================  ======  ==============================================================================
 """
@@ -20,6 +23,8 @@ key                      type    what
 from functools import cache
 
 SHARDS = 64
+EPOCH = "epoch"
+MAKING = "epoch:making"
 ORIGIN_LOAD = "origin:load"
 
 
@@ -34,6 +39,12 @@ def fence(shard: int) -> tuple[str, str, str, str]:
     """Return the keys of a shard's fence and ledger, in the order that the scripts take them."""
     prefix = f"{{{shard:02x}}}"
     return (count(shard), f"{prefix}:fence:log", f"{prefix}:fence:floor", f"{prefix}:ledger:span")
+
+
+@cache
+def unsure(shard: int) -> str:
+    """Return the key of the moment until which a shard's ledger may lack answers."""
+    return f"{{{shard:02x}}}:unsure"
 
 
 @cache

@@ -34,6 +34,9 @@ CLAIM = _read("claim")
 FLY = _read("fly")
 PENDING = _read("pending")
 SPEND = _read("spend")
+RAISE = _read("raise")
+MAKING = _read("making")
+MADE = _read("made")
 REPORT = _read("report")
 
 

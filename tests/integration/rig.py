@@ -40,6 +40,7 @@ from feeds.stream import Group
 from feeds.timeline import Timelines
 from invalidator.recorder import Recorder
 from templates import FOLDER
+from tests.emptied import emptied
 from tests.integration.baking import PUBLIC_URL, Baker, Spelt, Turnstile
 from tests.integration.intent import Deed, Intent
 from tests.integration.reading import read_pages
@@ -110,7 +111,7 @@ class Rig:
         async with AsyncExitStack() as stack:
             redis = redis_with_turns(url)
             stack.push_async_callback(redis.aclose)
-            await redis.flushdb()
+            await emptied(redis)
             line = scale.pull_followers
             record = await TurnsRecord.open(f"sqlite:///{file}", migrate=False, pull_followers=line, rescore=0.0)
             stack.push_async_callback(record.close)

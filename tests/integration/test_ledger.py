@@ -129,4 +129,4 @@ async def test_what_was_merged_keeps_its_oldest_count_and_its_newest(house: Hous
 
 async def test_nothing_to_record_counts_nothing(house: House) -> None:
     assert await house.ledger.record({shard: Tags() for shard in ALL_SHARDS}) == {}
-    assert await house.redis.get(keys.count(5)) is None
+    assert await house.redis.get(keys.count(5)) == b"0"
