@@ -82,4 +82,4 @@ def made(number: int, ids: str, token: str = "") -> scripts.Command:
 
 def _raised(shard: int, edges: Sequence[str]) -> list[str]:
     count, _, floor, *_ = keys.fence(shard)
-    return [count, floor, keys.unsure(shard), *(key for edge in edges for key in keys.pending(shard, edge)[:2])]
+    return [count, floor, keys.unsure(shard), *(key for edge in edges for key in keys.pending(shard, edge)[:3])]

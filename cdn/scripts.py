@@ -8,13 +8,18 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
+
+from cdn.errors import RedisForgot
 
 TEXTS: dict[str, str] = {}
 """Every script's text, by its digest."""
 
 TRIP_S = 10.0
 """Seconds after which a trip fails with TimeoutError."""
+
+FORGOTTEN = "FORGOTTEN"
+"""How the errors begin with which a script says that Redis lost what this shard had."""
 
 Command = tuple[Any, ...]
 """One Redis command as its words: ``("GET", key)``."""
@@ -45,15 +50,15 @@ def call(script: str, keys: Sequence[str], *arguments: object) -> Command:
     return ("EVALSHA", script, len(keys), *keys, *arguments)
 
 
-async def execute(redis: Redis, commands: Sequence[Command]) -> list[Any]:
+async def execute(redis: Redis, commands: Sequence[Command], texts: Mapping[str, str] = TEXTS) -> list[Any]:
     """Send commands in one round trip, in order; give Redis the scripts where it has forgotten them.
 
-    Every script may run twice, so the whole trip is sent again then. Raises what redis-py raises.
+    Every script may run twice, so the whole trip is sent again then. Raises RedisForgot, and what redis-py raises.
     """
     try:
         return await _send(redis, commands)
     except NoScriptError:
-        await _send(redis, [("SCRIPT", "LOAD", text) for text in TEXTS.values()])
+        await _send(redis, [("SCRIPT", "LOAD", text) for text in texts.values()])
         return await _send(redis, commands)
 
 
@@ -73,12 +78,19 @@ async def _send(redis: Redis, commands: Sequence[Command]) -> list[Any]:
         try:
             await connection.send_packed_command(connection.pack_commands(commands))
             replies = [await _reply(connection) for _ in commands]
+            if not (errors := [reply for reply in replies if isinstance(reply, ResponseError)]):
+                return replies
+            raise await _judged(connection, errors)
         finally:
             await pool.release(connection)
-    for reply in replies:
-        if isinstance(reply, ResponseError):
-            raise reply
-    return replies
+
+
+async def _judged(connection: AbstractConnection, errors: Sequence[ResponseError]) -> Exception:
+    """Return what a trip failed of. A connection to what is no primary any more, or forgot, is opened anew."""
+    forgot = next((error for error in errors if str(error).startswith(FORGOTTEN)), None)
+    if forgot or any(isinstance(error, ReadOnlyError) for error in errors):
+        await connection.disconnect()
+    return RedisForgot(str(forgot)) if forgot else errors[0]
 
 
 async def _reply(connection: AbstractConnection) -> Any:

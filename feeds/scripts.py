@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 TEXTS: dict[str, str] = {}
 """Every script's text, by its digest."""
@@ -62,7 +62,7 @@ def call(script: str, keys: Sequence[str], *arguments: object) -> Command:
     return ("EVALSHA", script, len(keys), *keys, *arguments)
 
 
-async def execute(redis: Redis, commands: Sequence[Command], texts: Mapping[str, str] = TEXTS) -> list[Any]:
+async def execute(redis: Redis, commands: Sequence[Command]) -> list[Any]:
     """Send commands in one round trip, in order; give Redis the scripts where it has forgotten them.
 
     Every script may run twice, so the whole trip is sent again then. Raises what redis-py raises.
@@ -72,7 +72,7 @@ async def execute(redis: Redis, commands: Sequence[Command], texts: Mapping[str,
     try:
         return await _send(redis, commands)
     except NoScriptError:
-        await _send(redis, [("SCRIPT", "LOAD", text) for text in texts.values()])
+        await _send(redis, [("SCRIPT", "LOAD", text) for text in TEXTS.values()])
         return await _send(redis, commands)
 
 
@@ -92,12 +92,13 @@ async def _send(redis: Redis, commands: Sequence[Command]) -> list[Any]:
         try:
             await connection.send_packed_command(connection.pack_commands(commands))
             replies = [await _reply(connection) for _ in commands]
+            if not (errors := [reply for reply in replies if isinstance(reply, ResponseError)]):
+                return replies
+            if any(isinstance(error, ReadOnlyError) for error in errors):
+                await connection.disconnect()  # it leads to what is no primary any more
+            raise errors[0]
         finally:
             await pool.release(connection)
-    for reply in replies:
-        if isinstance(reply, ResponseError):
-            raise reply
-    return replies
 
 
 async def _reply(connection: AbstractConnection) -> Any:
