@@ -14,6 +14,7 @@ from feeds.followers import Followers
 from feeds.jobs import Jobs
 from feeds.progress import Board
 from feeds.record import Record
+from feeds.refusing import Flag
 from feeds.timeline import Timelines
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def api(settings: Settings, record: Record, redis: Redis) -> Any:
         progress=Board(redis, record).of,
         activity=activity(settings, record, redis).seen,
         jobs=Jobs(redis),
+        refuse=Flag(redis).read,
     )
 
 

@@ -5,13 +5,36 @@ It goes by itself when its time is over (Redis forgets it), and when whoever set
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import assert_never
 
 import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from feeds import keys, scripts
+from feeds.command import (
+    Block,
+    Command,
+    CreatePost,
+    DeletePost,
+    DeleteUser,
+    EditPost,
+    Follow,
+    FollowTag,
+    Invalidate,
+    PublishPost,
+    PutSettings,
+    PutSite,
+    PutUser,
+    React,
+    RenameUser,
+    Unblock,
+    Unfollow,
+    UnfollowTag,
+    UnpublishPost,
+)
 
 LOOK_S = 1.0
 """Seconds for which a process believes what it read."""
@@ -60,3 +83,34 @@ class Flag:
                 self._seen = None
                 log.warning("Whether writes are refused is not known, so they are taken: %s", error)
         return self._seen
+
+
+def may_wait(commands: Iterable[Command]) -> bool:
+    """Tell whether commands are refused while the flag is up: all but those that somebody must not wait for.
+
+    These are deletions, unpublishing, blocks and making a feed private; besides them what no edge is told of (drafts,
+    reactions), and edits of posts that the commands before them unpublish.
+    """
+    withdrawn: set[str] = set()
+    for command in commands:
+        if isinstance(command, UnpublishPost):
+            withdrawn.add(command.post)
+        if not (_goes(command) or (isinstance(command, EditPost) and command.post in withdrawn)):
+            return True
+    return False
+
+
+def _goes(command: Command) -> bool:
+    match command:
+        case DeleteUser() | DeletePost() | UnpublishPost() | Block() | React():
+            return True
+        case PutSettings():
+            return command.feed_visibility == "private"
+        case CreatePost():
+            return command.draft
+        case PutUser() | RenameUser() | EditPost() | PublishPost() | PutSite() | Invalidate():
+            return False
+        case Follow() | Unfollow() | FollowTag() | UnfollowTag() | Unblock():
+            return False
+        case _:
+            assert_never(command)

@@ -182,10 +182,10 @@ def refusal(forecast: Forecast) -> str:
     """Return what the API says when it refuses a write."""
     return (
         f"the {forecast.limit:,} invalidation items of {forecast.counted.month} are spent "
-        f"(EDGEBAKE_MONTHLY_ITEMS, account {forecast.account!r}), so this write was refused and nothing of it kept. "
-        "Raise that, or set EDGEBAKE_AT_LIMIT=ttl, and start the invalidator again; else writes are taken from "
-        f"{_moment(forecast.end_ms)} on. Deletions, unpublishing, blocks, who may read a feed, drafts and reactions "
-        "are taken as ever"
+        f"(EDGEBAKE_MONTHLY_ITEMS, account {forecast.account!r}), and writes are refused: raise it, or set "
+        "EDGEBAKE_AT_LIMIT=ttl, and start the invalidator again; else writes are taken again on "
+        f"{_moment(forecast.end_ms)}. Deletions, unpublishing, blocks, making a feed private, drafts and "
+        "reactions are taken as ever"
     )
 
 
