@@ -35,6 +35,7 @@ def _read(name: str) -> str:
 TAIL = _read("tail")
 PASS = _read("pass")
 RECORD = _read("record")
+TRIM = _read("trim")
 CLAIM = _read("claim")
 FLY = _read("fly")
 PENDING = _read("pending")

@@ -15,7 +15,7 @@ from cdn.edge import Batch, Receipt
 from cdn.errors import EdgeError
 from cdn.fence import Fence, Leaving
 from cdn.ledger import ALL_SHARDS, Ledger, Tags
-from cdn.pending import CallBudget, PendingSet
+from cdn.pending import CallBudget, Flag, PendingSet
 from feeds import affected, keys
 from feeds.activity import Activity
 from feeds.affected import Affected
@@ -238,11 +238,12 @@ class House:
     async def leave(self, shard: int, *tags: str, noted: int | None = None, horizon_ms: int = MINUTE_MS) -> int | None:
         """Let an answer with these tags leave; return its count where it passed."""
         noted = await self.note(shard) if noted is None else noted
-        return (await self.fence.passes([Leaving(shard, noted, set(tags), tags, horizon_ms)]))[0]
+        (user,) = [tag[2:] for tag in tags if tag.startswith("u-")] or [""]
+        return (await self.fence.passes([Leaving(shard, noted, set(tags), tags, horizon_ms, user)]))[0]
 
     async def recorded(self, *tags: str, shards: Iterable[int] = ALL_SHARDS) -> Mapping[int, int]:
         """Record tags in shards; return how many of them that made pending."""
-        found = await self.ledger.record({shard: Tags(set(tags)) for shard in shards})
+        found = await self.ledger.record({shard: Tags(dict.fromkeys(tags, Flag.PLAIN)) for shard in shards})
         return {shard: result.pending for shard, result in found.items()}
 
     async def waiting(self) -> dict[str, list[int]]:

@@ -234,6 +234,7 @@ async def test_a_log_that_was_cut_lets_nothing_pass_that_was_noted_before(house:
     await ada_follows_grace(house)
     await baker.get(FEED)
     await house.read(EditPost(post="post-0001", title="New"))
-    cut = [scripts.call(scripts.RECORD, cdn_keys.fence(ADA), 1, 0, f"u-{number}") for number in range(3)]
+    words = [f'[["u-{number}"], [], []]' for number in range(3)]
+    cut = [scripts.call(scripts.RECORD, cdn_keys.fence(ADA), 1, 0, each) for each in words]
     await scripts.execute(house.redis, cut)
     assert titles(await baker.get(FEED)) == ["Title 2", "New", "Title 0"]

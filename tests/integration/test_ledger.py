@@ -6,7 +6,7 @@ import pytest
 
 from cdn import keys
 from cdn.ledger import ALL_SHARDS, Ledger, Tags
-from cdn.pending import PendingSet
+from cdn.pending import Flag, PendingSet
 from tests.integration.house import MINUTE_MS, House
 
 BUCKET_S = 64
@@ -105,16 +105,18 @@ async def test_an_answer_that_leaves_after_g_is_in_the_ledger_again(house: House
 async def test_every_edge_has_it_pending(house: House) -> None:
     ledger = Ledger(house.redis, ["main", "varnish"])
     await house.leave(5, "p-1")
-    await ledger.record({5: Tags(dropped={"p-1"})})
+    await ledger.record({5: Tags(dropped={"p-1": Flag.PLAIN})})
     for edge in ("main", "varnish"):
         state = (await PendingSet(house.redis, edge).read([5], 10))[5]
         assert [entry.tag for entry in state.waiting] == ["p-1"]
 
 
 async def test_tens_of_thousands_of_tags_are_recorded_at_once(house: House) -> None:
-    users = [f"u-{number}" for number in range(30_000)]
-    await house.leave(5, *users)
-    await house.ledger.record({5: Tags(dropped=set(users), guards={f"a-{number}" for number in range(10_000)})})
+    posts = [f"p-{number}" for number in range(30_000)]
+    await house.leave(5, *posts)
+    await house.ledger.record(
+        {5: Tags(dropped=dict.fromkeys(posts, Flag.PLAIN), guards={f"a-{number}" for number in range(10_000)})}
+    )
     state = (await house.pending.read([5], 50_000))[5]
     assert (len(state.waiting), state.size) == (30_000, 30_000)
 

@@ -142,7 +142,7 @@ async def test_what_waits_is_given_oldest_first_and_no_more_than_asked_for(house
 
 
 async def test_a_large_claim_takes_all(house: House) -> None:
-    tags = [f"u-{number}" for number in range(3000)]
+    tags = [f"p-{number}" for number in range(3000)]
     await house.leave(5, *tags)
     await house.recorded(*tags, shards=[5])
     seen = {5: (await house.pending.read([5], 3000))[5].waiting}
