@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY
 from baker.bake import Limits
 from baker.freshness import Freshness
 from baker.kitchen import Audience, Config, create_app
+from baker.oven import Bounds
 from bench import handlers
 from edgebake.listeners import listen
 from edgebake.secret import SecretUrl
@@ -45,6 +46,7 @@ async def baker(stack: AsyncExitStack, settings: Settings, options: dict[str, An
         audience=Audience(per_hour=10**9),
         freshness=Freshness(tiers=1),
         limits=Limits(own_posts=options.get("own_posts", True)),
+        bounds=Bounds(**options.get("bounds", {})),
     )
     app, _ = create_app(redis, record, config)
     return app

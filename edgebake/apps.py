@@ -78,6 +78,7 @@ def feeds(settings: Settings, record: Record, redis: Redis) -> tuple[Any, str]:
     from baker.app import Headers
     from baker.bake import Limits
     from baker.kitchen import Audience, Config, create_app
+    from baker.oven import Bounds
     from templates import FOLDER
 
     config = Config(
@@ -96,6 +97,7 @@ def feeds(settings: Settings, record: Record, redis: Redis) -> tuple[Any, str]:
             explore_ttl=settings.explore_ttl,
         ),
         headers=Headers(settings.tag_header, settings.robots),
+        bounds=Bounds(settings.bakes_at_once, settings.bake_queue),
     )
     app, renderer = create_app(redis, record, config)
     return app, renderer.version

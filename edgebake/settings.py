@@ -217,6 +217,16 @@ class Settings:
     memory_mb: int = setting(
         64, "Megabytes of artifacts and fragments that a baker keeps in memory.", at_least(1, "MB")
     )
+    bakes_at_once: int = setting(
+        64,
+        "Artifacts that a baker bakes at once: they share their trips to Redis, so fewer cost more CPU time each.",
+        at_least(1, "bake"),
+    )
+    bake_queue: int = setting(
+        512,
+        "Bakes that may wait for their turn in a baker; beyond, what was baked last leaves, marked late, or 503.",
+        at_least(0, "bakes"),
+    )
     events: bool = setting(
         False, "Whether to log a line for each bake, hit, publish and invalidation. `up` turns it on."
     )
