@@ -219,7 +219,8 @@ class Door:
             artifact.depends,
             artifact.tags,
             artifact.freshness.horizon_ms,
-            artifact.target.subject if artifact.target.kind in ("feed", "author") else "",
+            artifact.target.user,
+            artifact.carried,
         )
         count = await self._fence.ask(leaving)
         if count is not None:

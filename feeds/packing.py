@@ -3,7 +3,8 @@
 ===========  ===========================================================================================================
 entry        ``<BIIIqIII`` live, version, generation, author, published ms, likes, comments, views; then ``<B`` number
              of tags, their numbers, and the post's id
-sources      ``<6I`` own number, then how many authors, tags, muted authors, muted tags, blocked; then these
+sources      ``<6I`` own number, then how many authors, tags, muted authors, muted tags, blocked; then these; then the
+             ids of the authors and the tags, a line each, and empty lines up to a multiple of four bytes
 taste        ``<2I`` how many authors, how many posts; then pairs of number and count
 timeline     ``<state><snapshot> <mark>\\n`` in ASCII, then post numbers
 fresh        log number times 2^32 and the post's number, in decimal
@@ -63,19 +64,23 @@ def generation_of(packed: bytes) -> int:
 def pack_sources(sources: Sources) -> bytes:
     """Return a user's sources."""
     lists = (sources.authors, sources.tags, sources.muted_authors, sources.muted_tags, sources.blocked)
-    return _SOURCES.pack(sources.num, *map(len, lists)) + b"".join(map(numbers, lists))
+    names = "\n".join(sources.names).encode()
+    padding = b"\n" * (-len(names) % 4)  # so that numpy reads many of them as one array of numbers
+    return b"".join((_SOURCES.pack(sources.num, *map(len, lists)), *map(numbers, lists), names, padding))
 
 
 def read_sources(user: str, packed: bytes, version: int = 0) -> Sources:
     """Return the sources that were packed."""
     num, *sizes = _SOURCES.unpack_from(packed)
-    flat = unpacked(packed[_SOURCES.size :])
+    end = _SOURCES.size + 4 * sum(sizes)
+    flat = unpacked(packed[_SOURCES.size : end])
     lists, at = [], 0
     for size in sizes:
         lists.append(tuple(flat[at : at + size]))
         at += size
     authors, tags, muted_authors, muted_tags, blocked = lists
-    return Sources(user, num, authors, tags, muted_authors, muted_tags, blocked, version)
+    names = tuple(packed[end:].decode().split("\n")[: len(authors) + len(tags)])
+    return Sources(user, num, authors, tags, muted_authors, muted_tags, blocked, version, names)
 
 
 def pack_taste(taste: Taste) -> bytes:

@@ -70,6 +70,7 @@ sources_of_readers = st.builds(
     muted_tags=some(TAGS, 1),
     blocked=some(AUTHORS, 1),
     version=st.just(1),
+    names=st.lists(st.sampled_from(["ada", "c++", "größe", "x"]), max_size=3).map(tuple),
 ).map(lambda sources: replace(sources, authors=tuple(n for n in sources.authors if n != sources.num)))  # it is refused
 orders: st.SearchStrategy[Order] = st.sampled_from(("newest", "ranked"))
 readers = st.builds(Reader, order=orders, sources=sources_of_readers, taste=tastes)
