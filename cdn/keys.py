@@ -17,6 +17,9 @@ key                      type    what
 ``{ss}:claimed:<edge>``  zset    batch → oldest count of its tags in this shard; minted, not accepted
 ``{ss}:flying:<edge>``   zset    batch → the same; accepted, not complete
 ``batches:<edge>``       hash    batch → what is stored of it before the first call
+``trail:<edge>``         list    the last batches that left that hash, the newest first: for people and the audit
+``global:<edge>``        string  milliseconds: when ``g`` was last minted
+``rolls``                hash    change → how far its rolling invalidation is (``invalidator.rolling``)
 ``epoch``                string  ``number run replication``: the epoch, and which Redis it was made under
 ``epoch:making``         string  ``run replication digits``: the token of an epoch that is being made
 ``origin:load``          hash    baker → its report: ``at until waiting wait shed capacity``
@@ -29,6 +32,8 @@ SHARDS = 64
 EPOCH = "epoch"
 MAKING = "epoch:making"
 ORIGIN_LOAD = "origin:load"
+ROLLS = "rolls"
+ROLLS_LEASE = "lease:rolls"
 
 
 @cache
@@ -70,6 +75,16 @@ def pending(shard: int, edge: str) -> tuple[str, str, str, str, str]:
 def batches(edge: str) -> str:
     """Return the key of an edge's stored batches."""
     return f"batches:{edge}"
+
+
+def trail(edge: str) -> str:
+    """Return the key of an edge's last batches that are over."""
+    return f"trail:{edge}"
+
+
+def last_global(edge: str) -> str:
+    """Return the key of the moment when an edge was last told to drop everything."""
+    return f"global:{edge}"
 
 
 def lease(edge: str) -> str:

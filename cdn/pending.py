@@ -18,6 +18,9 @@ from cdn.edge import Batch
 MOST_CLAIMED = 3000
 """Entries that one script claims: about three milliseconds of Redis."""
 
+TRAIL = 100
+"""Batches that are remembered when they are over."""
+
 
 class Flag(IntFlag):
     """What is demanded of a tag that waits. Of two reasons, tap and urgent win; covered is only what both are.
@@ -169,21 +172,17 @@ class PendingSet:
         (found,) = await scripts.execute(self._redis, [("HKEYS", self._batches)])
         return {batch.decode() for batch in found}
 
+    async def trail(self) -> list[Minted]:
+        """Return the last batches that left the store, the newest first: for people and the audit, nothing needs it."""
+        (rows,) = await scripts.execute(self._redis, [("LRANGE", keys.trail(self._edge), 0, -1)])
+        return [_minted(batch.decode(), row) for batch, _, row in (line.partition(b" ") for line in rows)]
+
     async def _now_ms(self) -> int:
         ((seconds, microseconds),) = await scripts.execute(self._redis, [("TIME",)])
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     async def _store(self, minted: Minted) -> None:
-        row = [
-            minted.batch.tags,
-            minted.shards,
-            minted.invalidation,
-            minted.taps,
-            minted.covers,
-            minted.accepted_ms,
-            minted.done_ms,
-        ]
-        await self._redis.hset(self._batches, minted.batch.id, orjson.dumps(row))
+        await self._redis.hset(self._batches, minted.batch.id, _row(minted))
 
     async def _claim(self, batch: str, waiting: Mapping[int, Sequence[Waiting]]) -> int:
         calls = [
@@ -198,12 +197,18 @@ class PendingSet:
         return scripts.call(scripts.CLAIM, self._keys(shard)[:4], batch, *words)
 
     def _forget(self, batches: Iterable[Minted]) -> list[scripts.Command]:
-        """Return what takes batches out of their shards, and only then out of the store."""
+        """Return what takes batches out of their shards, and only then out of the store into the trail."""
         return [command for minted in batches for command in self._drops(minted)]
 
     def _drops(self, minted: Minted) -> list[scripts.Command]:
         places = [key for shard in minted.shards for key in self._keys(shard)[3:5]]
-        return [*(("ZREM", key, minted.batch.id) for key in places), ("HDEL", self._batches, minted.batch.id)]
+        trail = keys.trail(self._edge)
+        return [
+            *(("ZREM", key, minted.batch.id) for key in places),
+            ("HDEL", self._batches, minted.batch.id),
+            ("LPUSH", trail, minted.batch.id + " " + _row(minted).decode()),
+            ("LTRIM", trail, 0, TRAIL - 1),
+        ]
 
     def _keys(self, shard: int) -> tuple[str, str, str, str, str]:
         return keys.pending(shard, self._edge)
@@ -223,6 +228,11 @@ def _state(reply: Sequence[bytes]) -> ShardState:
 def _waiting(tag: bytes, oldest: bytes, merged: bytes) -> Waiting:
     newest, at_ms, flags = map(int, merged.split())
     return Waiting(tag.decode(), int(oldest), newest, at_ms, Flag(flags))
+
+
+def _row(minted: Minted) -> bytes:
+    batch, times = minted.batch, (minted.accepted_ms, minted.done_ms)
+    return orjson.dumps([batch.tags, minted.shards, minted.invalidation, minted.taps, minted.covers, *times])
 
 
 def _minted(batch: str, row: bytes) -> Minted:
