@@ -42,6 +42,7 @@ key                                type    what
 ``{items}:<account>:<month>``        hash    items that the account is billed for: first, taps, since (``items``)
 ``{items}:<batch>``                string  the batch is counted; for a day
 ``feeds:refusing``                 string  why the API takes no more writes this month (``refusing``)
+``feeds:tries``                    hash    ``<stream>:<entry>`` → how often it was handled in vain (``tries``)
 ``lease:relay`` and others         string  which process does what only one may do
 =================================  ======  ====================================================================
 
@@ -72,6 +73,7 @@ JOBS = "feeds:jobs"
 REACTED = "feeds:reacted"
 RECOMPUTED = "feeds:recomputed"
 REFUSING = "feeds:refusing"
+TRIES = "feeds:tries"
 
 WAKE_RELAY = "edgebake:wake:relay"
 WAKE_PROGRESS = "edgebake:wake:progress"
