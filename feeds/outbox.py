@@ -18,6 +18,20 @@ class OutboxRow:
     kind: str
     body: bytes
     accepted_ms: int
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedRow:
+    """A parked change: since when, after how many tries, and the last error."""
+
+    change: str
+    kind: str
+    subject: str
+    accepted_ms: int
+    parked_ms: int
+    tries: int
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +44,13 @@ class ChangeRow:
     accepted_ms: int
     relayed: bool
     live_ms: int | None
+    parked: ParkedRow | None = None
 
 
 async def take(conn: AsyncConnection, limit: int) -> list[OutboxRow]:
     """Return rows not yet relayed, by row number."""
     c = outbox.c
-    query = select(c.row, c.id, c.kind, c.body, c.accepted_ms).where(is_waiting).order_by(c.row).limit(limit)
+    query = select(c.row, c.id, c.kind, c.body, c.accepted_ms, c.subject).where(is_waiting).order_by(c.row).limit(limit)
     return [OutboxRow(*row) for row in await conn.execute(query)]
 
 
@@ -60,8 +75,10 @@ async def prune(conn: AsyncConnection, before_ms: int) -> int:
 async def find(conn: AsyncConnection, change: str) -> ChangeRow | None:
     """Return what the outbox knows of a change."""
     c = outbox.c
-    query = select(c.id, c.kind, c.subject, c.accepted_ms, c.relayed_ms, c.live_ms).where(c.id == change)
+    columns = (c.id, c.kind, c.subject, c.accepted_ms, c.parked_ms, c.tries, c.error)
+    query = select(*columns, c.relayed_ms, c.live_ms).where(c.id == change)
     row = (await conn.execute(query)).one_or_none()
     if row is None:
         return None
-    return ChangeRow(row.id, row.kind, row.subject, row.accepted_ms, row.relayed_ms is not None, row.live_ms)
+    parked = ParkedRow(*row[:7]) if row.parked_ms is not None and row.live_ms is None else None
+    return ChangeRow(row.id, row.kind, row.subject, row.accepted_ms, row.relayed_ms is not None, row.live_ms, parked)

@@ -8,18 +8,18 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from feeds import engagement, items, outbox, people, proposals, pulled, queries, sources
+from feeds import engagement, items, outbox, parked, people, proposals, pulled, queries, sources
 from feeds.command import Command, CreatePost, Follow, FollowTag, PutUser
 from feeds.database import Database, connect
 from feeds.items import Items
 from feeds.migrations import check, migrate_tables
 from feeds.model import Entry, Epoch, Follows, OrderKey, Post, Pulled, Site, Sources, User
-from feeds.outbox import ChangeRow, OutboxRow
+from feeds.outbox import ChangeRow, OutboxRow, ParkedRow
 from feeds.writes import activity, audiences, crossings, dispatch, due, idempotency, imports, ranking
 from feeds.writes.outcome import IdempotencyKey, ImportOutcome, Outcome
 from feeds.writes.unit import Limits, Unit
 
-__all__ = ["ChangeRow", "IdempotencyKey", "ImportOutcome", "OutboxRow", "Outcome", "Record"]
+__all__ = ["ChangeRow", "IdempotencyKey", "ImportOutcome", "OutboxRow", "Outcome", "ParkedRow", "Record"]
 
 T = TypeVar("T")
 
@@ -288,6 +288,35 @@ class Record:
     async def change(self, change: str) -> ChangeRow | None:
         """Return what the outbox knows of a change."""
         return await self._read(lambda conn: outbox.find(conn, change))
+
+    async def park(self, change: str, tries: int, error: str) -> bool:
+        """Park a change that always fails, and cover what it is about.
+
+        Returns False where it is parked already, or live, or there is no such change.
+        """
+        return await self._write(lambda unit: parked.park(unit, change, tries, error))
+
+    async def parked(self, limit: int = 1000) -> list[ParkedRow]:
+        """Return the parked changes, the longest parked first."""
+        return await self._read(lambda conn: parked.find(conn, limit))
+
+    async def parked_count(self) -> int:
+        """Return how many changes are parked."""
+        return await self._read(parked.count)
+
+    async def retry(self, changes: Sequence[str] | None = None) -> list[str]:
+        """Let these parked changes, or all, be relayed anew; return those that were parked."""
+        retried = await self._write(lambda unit: parked.retry(unit, changes))
+        self.on_commit()
+        return retried
+
+    async def cover_parked(self) -> bool:
+        """Cover with everything, where a parked change waits for that; return whether it was due."""
+        return await self._write(parked.cover_everything)
+
+    async def drop_parked(self, change: str) -> bool:
+        """Forget a parked change; return whether it was one."""
+        return await self._write(lambda unit: parked.drop(unit, change))
 
     async def items(self, account: str) -> list[Items]:
         """Return how many items were counted for an AWS account, by month."""

@@ -14,7 +14,6 @@ from math import inf
 from redis.asyncio import Redis
 
 from feeds import keys, metrics, scripts
-from feeds.change import decode, subject_of
 from feeds.outbox import OutboxRow
 from feeds.progress import now_ms
 from feeds.record import Record
@@ -97,7 +96,7 @@ def _entry(row: OutboxRow) -> tuple[scripts.Command, scripts.Command]:
 def _tell(row: OutboxRow) -> None:
     metrics.RELAYED.labels(row.kind).inc()
     if events.isEnabledFor(logging.INFO):
-        fields = {"change": row.id, "kind": row.kind, "subject": subject_of(decode(row.kind, row.body))}
+        fields = {"change": row.id, "kind": row.kind, "subject": row.subject}
         events.info("publish", extra={"fields": fields})
 
 

@@ -282,13 +282,22 @@ outbox = Table(
     _number("accepted_ms"),
     Column("relayed_ms", BigInteger),
     Column("live_ms", BigInteger),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("parked_ms", BigInteger),
+    Column("error", Text),
     sqlite_autoincrement=True,  # a pruned row's number is not given again
 )
 
 is_waiting = outbox.c.relayed_ms.is_(None)
 is_live = outbox.c.live_ms.is_not(None)
+was_parked = outbox.c.parked_ms.is_not(None)
 Index("ix_outbox_waiting", outbox.c.row, sqlite_where=is_waiting, postgresql_where=is_waiting)
 Index("ix_outbox_live", outbox.c.live_ms, sqlite_where=is_live, postgresql_where=is_live)
+
+Index("ix_outbox_parked", outbox.c.parked_ms, sqlite_where=was_parked, postgresql_where=was_parked)
+
+is_parked = was_parked & outbox.c.live_ms.is_(None)
+"""One that was relayed twice may be live after all."""
 
 idempotency = Table(
     "idempotency",

@@ -236,6 +236,9 @@ def _log() -> None:
         sa.Column("accepted_ms", sa.BigInteger(), nullable=False),
         sa.Column("relayed_ms", sa.BigInteger(), nullable=True),
         sa.Column("live_ms", sa.BigInteger(), nullable=True),
+        sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("parked_ms", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("row", name=op.f("pk_outbox")),
         sa.UniqueConstraint("id", name=op.f("uq_outbox_id")),
         sqlite_autoincrement=True,
@@ -245,6 +248,12 @@ def _log() -> None:
         "outbox",
         ["live_ms"],
         **_where("live_ms IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_outbox_parked",
+        "outbox",
+        ["parked_ms"],
+        **_where("parked_ms IS NOT NULL"),
     )
     op.create_index(
         "ix_outbox_waiting",
