@@ -27,11 +27,15 @@ class EdgeMisconfigured(EdgeError):
 
 
 class InvalidationRefused(EdgeError):
-    """The edge did not take a batch."""
+    """The edge did not take a batch. ``passes``: it may well take the same bytes if they are sent again soon."""
+
+    passes = False
 
 
 class EdgeBusy(InvalidationRefused):
     """The edge did not take a batch now; the same bytes may be tried again."""
+
+    passes = True
 
 
 class EdgeDenied(InvalidationRefused):
@@ -40,6 +44,8 @@ class EdgeDenied(InvalidationRefused):
 
 class InvalidationUnknown(EdgeDenied):
     """The edge does not know the invalidation it is asked about (a local edge forgets when it ends): send it again."""
+
+    passes = True
 
 
 class RedisForgot(ConnectionError):

@@ -140,6 +140,29 @@ class Settings:
         "What happens at EDGEBAKE_MONTHLY_ITEMS: changes show when feeds expire at the edge (ttl), or the API takes no "
         "more writes besides (refuse). Deletions and privacy go as ever.",
     )
+    second_tap: Literal["auto", "transit", "tiers"] = setting(
+        "auto",
+        "What is invalidated once more after the transit time: what may have been on its way to the edge (transit), or "
+        "everything, for an inner tier may refill an outer one (tiers). auto: tiers where the edge has several.",
+    )
+    origin_timeout: float | None = setting(
+        None,
+        "Seconds that an answer of the origin may take at the longest, as the edge enforces it. auto: 5 for CloudFront "
+        "and its profile, 2 for instant.",
+        between(0.1, 60, "a second tap waits for it, and slow bakes need it"),
+    )
+    overflow_items: int = setting(
+        20,
+        "Readers of a post whose feeds had no room for its author, above which the tag of all such feeds is "
+        "invalidated in their place, where the origin has headroom.",
+        at_least(0, "items"),
+    )
+    rolling_interval: float | None = setting(
+        None,
+        "Seconds between two shards of a rolling invalidation, at least. auto: 5 for CloudFront and its profile, 0.5 "
+        "for instant.",
+        at_least(0, "seconds"),
+    )
     timeline_cap: int = setting(
         200,
         "Posts kept in a timeline; older ones come from the system of record.",
@@ -200,6 +223,12 @@ class Settings:
         "ttl",
         "What tells edges of a recalculation: nothing, as feeds expire (ttl), an item a shard, or an item a user.",
     )
+    replay: int = setting(
+        3600,
+        "Where Redis forgot something: changes that became live up to so many seconds before the newest are delivered "
+        "again.",
+        between(0, 518_400, "the outbox keeps changes for a week"),
+    )
     purge_every: int = setting(3600, "Seconds from one purge of old data to the next. 0: none by itself.", at_least(0))
     explore_ttl: int = setting(
         60,
@@ -257,6 +286,45 @@ class Settings:
         return self.freshness.horizon_ms + 1000 * (MAX_AGE_S + MARGIN_S)
 
     @property
+    def unsure_ms(self) -> int:
+        """How long an edge may hold an answer that the ledger has lost, with a margin."""
+        return self.freshness.horizon_ms + 1000 * MARGIN_S
+
+    @property
+    def origin_timeout_s(self) -> float:
+        """The longest that an answer of the origin may take: the edge cuts it off."""
+        if self.origin_timeout is not None:
+            return self.origin_timeout
+        return 2.0 if self.is_instant else 5.0
+
+    @property
+    def transit_ms(self) -> int:
+        """How long an answer may be on its way to the edge after it passed the fence, with a margin."""
+        return round(1000 * (self.origin_timeout_s * 1.2 + 0.2))
+
+    @property
+    def taps_all(self) -> bool:
+        """Whether every item is invalidated twice."""
+        return self.second_tap == "tiers" or (self.second_tap == "auto" and self.edge_tiers > 1)
+
+    @property
+    def forgotten_ms(self) -> int:
+        """How long after a change an edge may have something from before it, with a margin."""
+        return self.freshness.horizon_ms + self.transit_ms + 1000
+
+    @property
+    def seconds_between_shards(self) -> float:
+        """Seconds between two shards of a rolling invalidation."""
+        if self.rolling_interval is not None:
+            return self.rolling_interval
+        return 0.5 if self.is_instant else 5.0
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether the edge does what it is told at once."""
+        return (self.edge, self.edge_profile) == ("local", "instant")
+
+    @property
     def weights(self) -> "Weights":
         """What ranking weighs."""
         from feeds.ranking import Weights
@@ -277,7 +345,7 @@ class Settings:
         """Seconds between CreateInvalidation calls."""
         if self.call_interval is not None:
             return self.call_interval
-        return 0.01 if (self.edge, self.edge_profile) == ("local", "instant") else 2.0
+        return 0.01 if self.is_instant else 2.0
 
     @property
     def sqlite_file(self) -> Path | None:

@@ -1,7 +1,7 @@
 """The recorder: takes what fan-out reports, records its tags in fence and ledger, and notes how far each change is.
 
 In this order: record (fence, ledger, pending set, in one step a shard), note the progress, acknowledge. Only then is
-a change *readable*. Any number of recorders may run.
+a change *readable*; one that drops everything shard by shard is when its roll is over. Any number of recorders may run.
 """
 
 import asyncio
@@ -14,7 +14,8 @@ from feeds import affected, keys
 from feeds.affected import Affected
 from feeds.progress import Board
 from feeds.stream import LEASE_MS, Entry, Group
-from invalidator.tagging import by_shard, merged
+from invalidator.rolling import Rolls
+from invalidator.tagging import by_shard, merged, rolls
 
 GROUP = "invalidator"
 AT_ONCE = 500
@@ -39,6 +40,7 @@ class Recorder:
         self._group = Group(redis, keys.AFFECTED, GROUP, consumer, lease_ms)
         self._ledger = ledger
         self._board = board
+        self._rolls = Rolls(redis)
         self._wake = wake
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -63,9 +65,17 @@ class Recorder:
         """Record parts and note them with their changes, each with the counts of the shards that its tags went to."""
         needs = [by_shard([part]) for part in parts]
         recorded = await self._ledger.record(merged(needs))
-        await self._board.recorded(
-            [(part, {shard: recorded[shard].count for shard in need}) for part, need in zip(parts, needs, strict=True)]
-        )
+        await self._rolls.begin([part for part in parts if _begins(part)])
+        noted = [
+            (part, {shard: recorded[shard].count for shard in need})
+            for part, need in zip(parts, needs, strict=True)
+            if not _begins(part)
+        ]
+        await self._board.recorded(noted)
+
+
+def _begins(part: Affected) -> bool:
+    return part.shared and rolls(part.change)
 
 
 def portions(parts: Iterable[tuple[bytes, Affected]]) -> Iterator[list[tuple[bytes, Affected]]]:

@@ -32,11 +32,14 @@ from feeds.stream import Group
 from feeds.timeline import Timelines
 from feeds.truth import Truth
 from invalidator.drain import Drain, Patience
+from invalidator.plan import Limits
 from invalidator.recorder import Recorder
 
 MINUTE_MS = 60_000
 AT_ONCE = Patience(0.0, 0.0, 0.0)
 EDGE = "main"
+FORGOTTEN_MS = 5 * MINUTE_MS
+"""How long after a change an edge may have something from before it."""
 LINGER_MS = 20 * MINUTE_MS
 """How long an answer may live, where a test does not say otherwise."""
 
@@ -159,6 +162,8 @@ class House:
     record: Record
     file: Path = Path()
     edge: FakeEdge = field(default_factory=FakeEdge)
+    transit_ms: int = 0
+    """How long an answer may be on its way to the edge: not at all, where a test does not say otherwise."""
 
     def __post_init__(self) -> None:
         self.copies = Copies(self.redis)
@@ -170,7 +175,7 @@ class House:
         self.board = Board(self.redis, self.record)
         self.pending = PendingSet(self.redis, EDGE)
         self.fence = Fence(self.redis, Unwatched())
-        self.ledger = Ledger(self.redis, [EDGE])
+        self.ledger = Ledger(self.redis, [EDGE], self.transit_ms)
         self.recorder = Recorder(self.redis, self.ledger, self.board, "recorder", wake=_nobody_waits)
         self.drain = self.drain_of(self.edge)
         self._changes = Group(self.redis, keys.CHANGES, "fanout", "worker")
@@ -186,7 +191,8 @@ class House:
     def drain_of(self, edge: FakeEdge, *others: str, patience: Patience = AT_ONCE) -> Drain:
         """Return a new drain loop, as a process that starts has one."""
         budget = CallBudget(self.redis, f"account-of-{edge.name}", 0)
-        return Drain(self.redis, edge, self.board, budget, poll_s=0.0, patience=patience, others=others)
+        limits = Limits(edge.max_items, FORGOTTEN_MS, self.transit_ms, complete_ms=1000)
+        return Drain(self.redis, edge, self.board, budget, limits, poll_s=0.0, patience=patience, others=others)
 
     def by_hand(self, statement: str) -> None:
         """Change the system of record behind everybody's back."""
