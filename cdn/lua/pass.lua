@@ -8,6 +8,11 @@
 -- (Milliseconds until the edge must have forgotten it. Carried: "*", or the sources' numbers joined by commas. One
 -- argument, because a client packs and Redis parses thousands of them slower than cjson does one.)
 -- Returns: {count, floor, tag, its count, tag, its count, …}
+-- Error FORGOTTEN: there is no count, or one below what the caller has seen; nothing is registered.
+local since, count = tonumber(ARGV[1]), tonumber(redis.call("GET", KEYS[1]))
+if not count or since > count then
+  return redis.error_reply("FORGOTTEN this shard has no such count: Redis lost its data")
+end
 local root = string.match(KEYS[4], "^(.*:)ledger:span$")
 local time = redis.call("TIME")
 local now = tonumber(time[1])
@@ -59,11 +64,6 @@ for i = 1, #users, 3 do
   redis.call("HSET", KEYS[5], user, string.format("%d %.0f %s", ends, now_ms, carried))
 end
 
-local since, count = tonumber(ARGV[1]), tonumber(redis.call("GET", KEYS[1]) or 0)
-if since > count then  -- Redis forgot records: what was noted up to now cannot be checked, by any process
-  count = since + 1
-  redis.call("MSET", KEYS[1], count, KEYS[3], count)
-end
 local reply = {count, tonumber(redis.call("GET", KEYS[3]) or 0)}
 if since == count or since == -1 then return reply end
 local records = redis.call("ZRANGEBYSCORE", KEYS[2], "(" .. ARGV[1], "+inf", "WITHSCORES")

@@ -3,11 +3,13 @@
 -- KEYS: count, unsent, newest, urgent, claimed, flying   ARGV: how many tags at most
 -- Returns: {count, oldest unsent or "", oldest claimed or "", oldest flying or "", how many wait, now in milliseconds,
 --   tag, oldest count, "newest count, its milliseconds, flags", …}
+-- Error FORGOTTEN: there is no count.
 local function oldest(key)
   return redis.call("ZRANGE", key, 0, 0, "WITHSCORES")[2] or ""
 end
-local now, most = redis.call("TIME"), tonumber(ARGV[1])
-local reply = {tonumber(redis.call("GET", KEYS[1]) or 0), oldest(KEYS[2]), oldest(KEYS[5]), oldest(KEYS[6])}
+local now, most, count = redis.call("TIME"), tonumber(ARGV[1]), tonumber(redis.call("GET", KEYS[1]))
+if not count then return redis.error_reply("FORGOTTEN this shard has no count: Redis lost its data") end
+local reply = {count, oldest(KEYS[2]), oldest(KEYS[5]), oldest(KEYS[6])}
 reply[5] = redis.call("ZCARD", KEYS[2])
 reply[6] = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
 local given = {}

@@ -6,13 +6,16 @@
 -- ARGV: longest log, transit in milliseconds,
 --   JSON: [[guarded tag, …], [flags, [dropped tag, …], …], [[source, …], "user\nuser…", …]]
 -- (Guards: fence only; dropped: both. Readers: users whose feeds gained a post by these sources, in the ledger only.)
--- Returns: {count, number of tags made pending}
+-- Returns: {count, number of tags made pending}   Error FORGOTTEN: there is no count; nothing is recorded.
 local TAP, URGENT, COVERED = 1, 2, 8
 local transit, now = tonumber(ARGV[2]), redis.call("TIME")
 local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
 now = tonumber(now[1])
 local need = cjson.decode(ARGV[3])
 local guards, dropped, readers = need[1], need[2], need[3]
+if redis.call("EXISTS", KEYS[1]) == 0 then
+  return redis.error_reply("FORGOTTEN this shard has no count: Redis lost its data")
+end
 local count = string.format("%.0f", redis.call("INCR", KEYS[1]))
 
 -- The log.

@@ -7,128 +7,128 @@ import pytest
 from cdn import keys
 from cdn.ledger import ALL_SHARDS, Ledger, Tags
 from cdn.pending import Flag, PendingSet
-from tests.integration.house import MINUTE_MS, House
+from tests.integration.ground import MINUTE_MS, Ground
 
 BUCKET_S = 64
 
 
-async def test_a_tag_that_no_living_answer_carries_makes_nothing_pending(house: House) -> None:
-    await house.leave(5, "u-ada")
-    assert await house.recorded("u-bob", shards=[5]) == {5: 0}
-    assert await house.waiting() == {}
+async def test_a_tag_that_no_living_answer_carries_makes_nothing_pending(ground: Ground) -> None:
+    await ground.leave(5, "u-ada")
+    assert await ground.recorded("u-bob", shards=[5]) == {5: 0}
+    assert await ground.waiting() == {}
 
 
-async def test_a_tag_that_left_is_pending_in_its_shard_alone(house: House) -> None:
-    await house.leave(5, "p-1")
-    made = await house.recorded("p-1")
+async def test_a_tag_that_left_is_pending_in_its_shard_alone(ground: Ground) -> None:
+    await ground.leave(5, "p-1")
+    made = await ground.recorded("p-1")
     assert [shard for shard, pending in made.items() if pending] == [5]
-    assert await house.waiting() == {"p-1": [5]}
+    assert await ground.waiting() == {"p-1": [5]}
 
 
-async def test_a_tag_is_taken_out_of_the_ledger_once(house: House) -> None:
-    await house.leave(5, "p-1")
-    assert [await house.recorded("p-1", shards=[5]) for _ in range(2)] == [{5: 1}, {5: 0}]
+async def test_a_tag_is_taken_out_of_the_ledger_once(ground: Ground) -> None:
+    await ground.leave(5, "p-1")
+    assert [await ground.recorded("p-1", shards=[5]) for _ in range(2)] == [{5: 1}, {5: 0}]
 
 
-async def test_a_tag_in_answers_of_several_lives_is_taken_out_of_all(house: House) -> None:
+async def test_a_tag_in_answers_of_several_lives_is_taken_out_of_all(ground: Ground) -> None:
     for horizon_ms in (1, 5 * MINUTE_MS, 60 * MINUTE_MS):
-        await house.leave(5, "p-1", horizon_ms=horizon_ms)
-    assert [await house.recorded("p-1", shards=[5]) for _ in range(2)] == [{5: 1}, {5: 0}]
+        await ground.leave(5, "p-1", horizon_ms=horizon_ms)
+    assert [await ground.recorded("p-1", shards=[5]) for _ in range(2)] == [{5: 1}, {5: 0}]
 
 
-async def test_an_answer_that_leaves_after_a_record_is_pending_with_the_next_one(house: House) -> None:
-    await house.leave(5, "p-1")
-    await house.recorded("p-1", shards=[5])
-    await house.leave(5, "p-1")
-    assert await house.recorded("p-1", shards=[5]) == {5: 1}
+async def test_an_answer_that_leaves_after_a_record_is_pending_with_the_next_one(ground: Ground) -> None:
+    await ground.leave(5, "p-1")
+    await ground.recorded("p-1", shards=[5])
+    await ground.leave(5, "p-1")
+    assert await ground.recorded("p-1", shards=[5]) == {5: 1}
 
 
 @pytest.mark.parametrize("lateness", [1, 40, 5000])
-async def test_what_an_edge_can_no_longer_hold_makes_nothing_pending(house: House, lateness: int) -> None:
+async def test_what_an_edge_can_no_longer_hold_makes_nothing_pending(ground: Ground, lateness: int) -> None:
     """The server's clock decides: its time is far beyond the bucket, whatever the span still names."""
     over = int(time.time()) // BUCKET_S - lateness
-    await house.redis.sadd(f"{{05}}:ledger:{over}", "p-1")
-    await house.redis.set("{05}:ledger:span", f"{over} {over + 1}")
-    assert await house.recorded("p-1", shards=[5]) == {5: 0}
+    await ground.redis.sadd(f"{{05}}:ledger:{over}", "p-1")
+    await ground.redis.set("{05}:ledger:span", f"{over} {over + 1}")
+    assert await ground.recorded("p-1", shards=[5]) == {5: 0}
 
 
-async def test_buckets_that_are_over_go_away_with_the_next_answer(house: House) -> None:
+async def test_buckets_that_are_over_go_away_with_the_next_answer(ground: Ground) -> None:
     over = int(time.time()) // BUCKET_S - 2
-    await house.redis.sadd(f"{{05}}:ledger:{over}", "p-1")
-    await house.redis.set("{05}:ledger:span", f"{over} {over + 3}")
-    await house.leave(5, "p-2")
-    assert not await house.redis.exists(f"{{05}}:ledger:{over}")
-    span = await house.redis.get("{05}:ledger:span")
+    await ground.redis.sadd(f"{{05}}:ledger:{over}", "p-1")
+    await ground.redis.set("{05}:ledger:span", f"{over} {over + 3}")
+    await ground.leave(5, "p-2")
+    assert not await ground.redis.exists(f"{{05}}:ledger:{over}")
+    span = await ground.redis.get("{05}:ledger:span")
     assert isinstance(span, bytes)
     first, last = map(int, span.split())
     assert over < first <= last
 
 
-async def test_a_span_that_ended_long_ago_begins_anew_with_the_next_answer(house: House) -> None:
-    await house.redis.set("{05}:ledger:span", "100 103")
-    await house.leave(5, "p-1")
-    assert await house.recorded("p-1", shards=[5]) == {5: 1}
+async def test_a_span_that_ended_long_ago_begins_anew_with_the_next_answer(ground: Ground) -> None:
+    await ground.redis.set("{05}:ledger:span", "100 103")
+    await ground.leave(5, "p-1")
+    assert await ground.recorded("p-1", shards=[5]) == {5: 1}
 
 
-async def test_an_answer_is_kept_for_its_life_and_the_way_to_the_edge(house: House) -> None:
+async def test_an_answer_is_kept_for_its_life_and_the_way_to_the_edge(ground: Ground) -> None:
     before = int(time.time())
-    await house.leave(5, "p-1", horizon_ms=10 * MINUTE_MS)
-    (bucket,) = [key async for key in house.redis.scan_iter("{05}:ledger:[0-9]*")]
+    await ground.leave(5, "p-1", horizon_ms=10 * MINUTE_MS)
+    (bucket,) = [key async for key in ground.redis.scan_iter("{05}:ledger:[0-9]*")]
     ends = (int(bucket.rpartition(b":")[2]) + 1) * BUCKET_S
     assert ends > before + 600 + 10
 
 
-async def test_g_clears_what_it_covers(house: House) -> None:
-    await house.leave(5, "g", "u-ada", "p-1")
-    await house.leave(5, "g", "u-bob", horizon_ms=10 * MINUTE_MS)
-    await house.leave(6, "g", "u-eve")
-    made = await house.recorded("g", "u-ada", shards=[5])
+async def test_g_clears_what_it_covers(ground: Ground) -> None:
+    await ground.leave(5, "g", "u-ada", "p-1")
+    await ground.leave(5, "g", "u-bob", horizon_ms=10 * MINUTE_MS)
+    await ground.leave(6, "g", "u-eve")
+    made = await ground.recorded("g", "u-ada", shards=[5])
     assert made == {5: 1}
-    assert await house.recorded("u-ada", "u-bob", "p-1", shards=[5]) == {5: 0}
-    assert await house.recorded("u-eve", shards=[6]) == {6: 1}
+    assert await ground.recorded("u-ada", "u-bob", "p-1", shards=[5]) == {5: 0}
+    assert await ground.recorded("u-eve", shards=[6]) == {6: 1}
 
 
-async def test_a_shard_tag_clears_its_shard(house: House) -> None:
-    await house.leave(5, "s-05", "u-ada")
-    await house.recorded("s-05")
-    assert await house.waiting() == {"s-05": [5]}
-    assert await house.recorded("u-ada", shards=[5]) == {5: 0}
+async def test_a_shard_tag_clears_its_shard(ground: Ground) -> None:
+    await ground.leave(5, "s-05", "u-ada")
+    await ground.recorded("s-05")
+    assert await ground.waiting() == {"s-05": [5]}
+    assert await ground.recorded("u-ada", shards=[5]) == {5: 0}
 
 
-async def test_an_answer_that_leaves_after_g_is_in_the_ledger_again(house: House) -> None:
-    await house.leave(5, "g", "u-ada")
-    await house.recorded("g", shards=[5])
-    await house.leave(5, "g", "u-ada")
-    assert await house.recorded("u-ada", shards=[5]) == {5: 1}
+async def test_an_answer_that_leaves_after_g_is_in_the_ledger_again(ground: Ground) -> None:
+    await ground.leave(5, "g", "u-ada")
+    await ground.recorded("g", shards=[5])
+    await ground.leave(5, "g", "u-ada")
+    assert await ground.recorded("u-ada", shards=[5]) == {5: 1}
 
 
-async def test_every_edge_has_it_pending(house: House) -> None:
-    ledger = Ledger(house.redis, ["main", "varnish"])
-    await house.leave(5, "p-1")
+async def test_every_edge_has_it_pending(ground: Ground) -> None:
+    ledger = Ledger(ground.redis, ["main", "varnish"])
+    await ground.leave(5, "p-1")
     await ledger.record({5: Tags(dropped={"p-1": Flag.PLAIN})})
     for edge in ("main", "varnish"):
-        state = (await PendingSet(house.redis, edge).read([5], 10))[5]
+        state = (await PendingSet(ground.redis, edge).read([5], 10))[5]
         assert [entry.tag for entry in state.waiting] == ["p-1"]
 
 
-async def test_tens_of_thousands_of_tags_are_recorded_at_once(house: House) -> None:
+async def test_tens_of_thousands_of_tags_are_recorded_at_once(ground: Ground) -> None:
     posts = [f"p-{number}" for number in range(30_000)]
-    await house.leave(5, *posts)
-    await house.ledger.record(
+    await ground.leave(5, *posts)
+    await ground.ledger.record(
         {5: Tags(dropped=dict.fromkeys(posts, Flag.PLAIN), guards={f"a-{number}" for number in range(10_000)})}
     )
-    state = (await house.pending.read([5], 50_000))[5]
+    state = (await ground.pending.read([5], 50_000))[5]
     assert (len(state.waiting), state.size) == (30_000, 30_000)
 
 
-async def test_what_was_merged_keeps_its_oldest_count_and_its_newest(house: House) -> None:
+async def test_what_was_merged_keeps_its_oldest_count_and_its_newest(ground: Ground) -> None:
     for _ in range(3):
-        await house.leave(5, "p-1")
-        await house.recorded("p-1", shards=[5])
-    (entry,) = (await house.pending.read([5], 10))[5].waiting
+        await ground.leave(5, "p-1")
+        await ground.recorded("p-1", shards=[5])
+    (entry,) = (await ground.pending.read([5], 10))[5].waiting
     assert (entry.tag, entry.oldest, entry.newest) == ("p-1", 1, 3)
 
 
-async def test_nothing_to_record_counts_nothing(house: House) -> None:
-    assert await house.ledger.record({shard: Tags() for shard in ALL_SHARDS}) == {}
-    assert await house.redis.get(keys.count(5)) == b"0"
+async def test_nothing_to_record_counts_nothing(ground: Ground) -> None:
+    assert await ground.ledger.record({shard: Tags() for shard in ALL_SHARDS}) == {}
+    assert await ground.redis.get(keys.count(5)) == b"0"
