@@ -5,8 +5,6 @@ record of any. Pulled sources come first, for nobody names their readers; then t
 theirs that this page shows; then the others, by number. All this follows from what is shown, so replicas agree.
 """
 
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -32,28 +30,28 @@ MOST_TAGS = 500_000
 
 
 class Drawn:
-    """What one user's feed draws from: source numbers in their order, and their tags in the same.
+    """What one user's feed draws from: source numbers in their order. ``named`` has the tags of these and of others.
 
     None that is muted or blocked, for none of its posts is shown; the user too, where own posts are.
     """
 
-    def __init__(self, sources: Sources, tags_of: Mapping[int, str], *, own: bool) -> None:
+    def __init__(self, sources: Sources, named: Mapping[int, str], *, own: bool) -> None:
         self.sources = replace(sources, names=())
+        self.named = named
         self._viewer = order.viewer(sources, Taste({}, {}), "newest", own=own)
         _, authors, topics, hidden, muted, *_ = self._viewer
         self.numbers = (authors | topics) - hidden - muted
-        self._ordered = tuple(sorted(self.numbers))
-        self.tags: Sequence[str] = tuple([tags_of[num] for num in self._ordered])
+        self.ordered: Sequence[int] = sorted(self.numbers)
 
     @cached_property
-    def as_set(self) -> frozenset[str]:
-        """The tags. Most feeds are never asked: it takes a record that the fence brings with the answer."""
-        return frozenset(self.tags)
+    def tags(self) -> frozenset[str]:
+        """The sources' tags. Most feeds are never asked: it takes a record that came while an answer was made."""
+        return frozenset(map(self.named.__getitem__, self.ordered))
 
     @property
     def size(self) -> int:
         """What it counts for of the sources that a process has ready."""
-        return USER + len(self.tags)
+        return USER + len(self.ordered)
 
     def viewer(self, taste: Taste, order: Order) -> Viewer:
         """Return the user as the viewer of their feed."""
@@ -65,18 +63,16 @@ class Drawn:
 
     def first(self, pulled: Collection[int], shown: Iterable[Known], room: int) -> list[int]:
         """Return the sources that find room where not all do."""
-        posts = Counter(source for known in shown for source in (known.author, *known.tags) if source in self.numbers)
-
-        def place(source: int) -> tuple[int, int]:
-            return -posts[source], source
-
-        found = list(dict.fromkeys((*sorted(pulled, key=place), *sorted(posts, key=place))))[:room]
-        others = (source for source in self._ordered if source not in found)
-        return [*found, *islice(others, room - len(found))]
-
-    def tags_of(self, sources: Iterable[int]) -> list[str]:
-        """Return the tags of some of the sources."""
-        return [self.tags[bisect_left(self._ordered, source)] for source in sources]
+        posts = dict.fromkeys(pulled, 0)
+        for known in shown:
+            for source in (known.author, *known.tags):
+                if source in self.numbers:
+                    posts[source] = posts.get(source, 0) + 1
+        best = sorted(sorted(posts), key=posts.__getitem__, reverse=True)
+        if pulled:
+            best.sort(key=lambda source: source not in pulled)
+        others = (source for source in self.ordered if source not in posts)
+        return [*best[:room], *islice(others, max(0, room - len(best)))]
 
 
 class Depends:
@@ -89,7 +85,7 @@ class Depends:
         self._drawn = drawn
 
     def __contains__(self, tag: object) -> bool:
-        return tag in self._own or tag in self._drawn.as_set
+        return tag in self._own or tag in self._drawn.tags
 
 
 class Filled(NamedTuple):
@@ -101,11 +97,11 @@ class Filled(NamedTuple):
 
 def filled(own: Sequence[str], drawn: Drawn, pulled: Collection[int], shown: Iterable[Known]) -> Filled:
     """Return a page's tags: its ``own``, and those of its feed's sources, with ``o`` where not all find room."""
-    room = tags.MAX_TAGS - len(own)
-    if len(drawn.tags) <= room:
-        return Filled([*own, *drawn.tags], None)
+    room, tag_of = tags.MAX_TAGS - len(own), drawn.named.__getitem__
+    if len(drawn.ordered) <= room:
+        return Filled([*own, *map(tag_of, drawn.ordered)], None)
     carried = drawn.first(pulled, shown, room - 1)
-    return Filled([*own, *drawn.tags_of(carried), tags.OVERFLOW], tuple(carried))
+    return Filled([*own, *map(tag_of, carried), tags.OVERFLOW], tuple(carried))
 
 
 class Draws:
@@ -117,7 +113,7 @@ class Draws:
         self._most_tags = most_tags
         self._size = 0
         self._kept: dict[str, tuple[bytes, Drawn]] = {}
-        self._tags: dict[int, str] = {}
+        self._named: dict[int, str] = {}
 
     def of_copy(self, user: str, copy: bytes) -> Drawn:
         """Return what the feed of a copy's user draws from."""
@@ -133,16 +129,14 @@ class Draws:
         return drawn
 
     def of(self, sources: Sources) -> Drawn:
-        """Return what the feed of a user with these sources draws from."""
-        if len(self._tags) > self._most_tags:
-            self._tags.clear()
-        found = self._tags
-        for num, name in zip((*sources.authors, *sources.tags), sources.names, strict=True):
-            if num not in found:
-                found[num] = tags.topic_tag(name) if num & TAG else tags.author_tag(name)
-        if self._own:
-            found[sources.num] = tags.author_tag(sources.user)
-        return Drawn(sources, found, own=self._own)
+        """Return what the feed of a user with these sources draws from. Raises ValueError without their names."""
+        if len(self._named) > self._most_tags:
+            self._named = {}  # what is kept already keeps those it was made with
+        named, nums = self._named, (*sources.authors, *sources.tags)
+        for num, name in [each for each in zip(nums, sources.names, strict=True) if each[0] not in named]:
+            named[num] = tags.topic_tag(name) if num & TAG else tags.author_tag(name)
+        named[sources.num] = tags.author_tag(sources.user)
+        return Drawn(sources, named, own=self._own)
 
 
 NOTHING = Drawn(Sources("", 0, (), (), (), (), (), 0), {}, own=False)
