@@ -19,7 +19,8 @@
 
 Readers of a post's sources are not dropped by their ``u-``: what carries a source is reached by its ``a-`` or ``t-``.
 The ledger knows who has an answer at an edge that carries none of them, and lets those wait, by name. Readers of a
-source that is pulled are not even named: their feeds carry its tag, or, where not all sources found room, ``o``.
+source that is pulled are not even named: their feeds carry its tag, or, where not all sources found room, ``o``. With
+each part the sources' tags are guards in the shards of its readers: no bake passes that read their timelines before.
 
 A guard is recorded in the fence alone: a bake that showed the author's old name must not pass while the posts' tags
 are still being looked for in the ledger, part by part. What a user's invalidation made bakers read again (posts that
@@ -61,17 +62,15 @@ from feeds.ids import shard_of
 USER = tags.user_tag("")
 
 
-def shared_tags(affected: Affected) -> Iterator[str]:  # noqa: PLR0912  # one branch a kind
+def shared_tags(affected: Affected) -> Iterator[str]:
     """Yield what the part that completes a change drops besides its own."""
     change = affected.change
     match change:
         case PostPublished():
-            yield tags.post_tag(change.post)
-            yield from _gained(affected, change.author)
+            yield from (tags.post_tag(change.post), *_gained(affected))
         case PostEdited():
             yield tags.post_tag(change.post)
-            if change.moved:
-                yield from _gained(affected, change.author)
+            yield from _gained(affected) if change.moved else ()
         case PostWithdrawn():
             yield tags.post_tag(change.post)
         case UserCreated() | SettingsChanged():
@@ -90,9 +89,7 @@ def shared_tags(affected: Affected) -> Iterator[str]:  # noqa: PLR0912  # one br
         case Invalidated():
             yield from _forgotten(change)
         case Covered():
-            yield from map(tags.topic_tag, affected.topics)
-            if affected.overflow:
-                yield tags.OVERFLOW
+            yield from _gained(affected)
         case _:
             assert_never(change)
 
@@ -109,6 +106,13 @@ def is_urgent(change: Change) -> bool:
     if isinstance(change, Covered):
         return change.urgent
     return isinstance(change, PostWithdrawn | UserDeleted)
+
+
+def source_tags(affected: Affected) -> Iterator[str]:
+    """Yield the tags of the sources of a post that feeds gained, regained or moved: feeds carry them, or ``o``."""
+    if isinstance(affected.change, PostPublished | PostEdited):
+        yield tags.author_tag(affected.change.author)
+    yield from map(tags.topic_tag, affected.topics)
 
 
 def dropped_tags(affected: Affected) -> Iterator[str]:
@@ -156,6 +160,7 @@ def by_shard(parts: Iterable[Affected]) -> dict[int, Tags]:
             of_shard = found[shard_of(section.partition("\n")[0])]
             if part.sources:
                 of_shard.readers.append(Readers(part.sources, section))
+                of_shard.guards.update(source_tags(part))
             else:
                 for tag in section_tags(section):
                     of_shard.drop(tag, flags)
@@ -187,10 +192,9 @@ def _sections(users: Iterable[str]) -> list[str]:
     return ["\n".join(of_shard) for of_shard in found.values()]
 
 
-def _gained(affected: Affected, author: str) -> Iterator[str]:
-    """Yield what feeds carry that draw from the sources of a post that these gained, regained or moved."""
-    yield tags.author_tag(author)
-    yield from map(tags.topic_tag, affected.topics)
+def _gained(affected: Affected) -> Iterator[str]:
+    """Yield what the feeds carry that draw from the sources of a post."""
+    yield from source_tags(affected)
     if affected.overflow:
         yield tags.OVERFLOW
 

@@ -166,6 +166,9 @@ class ChangeAnswer(_Answer):
     readable: Reached | None
     sent: Reached | None
     live: Reached | None
+    shards_left: int | None = Field(
+        None, description="Shards of 64 that a rolling invalidation has still to reach; null where nothing rolls."
+    )
 
 
 class JobAnswer(_Answer):

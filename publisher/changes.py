@@ -55,6 +55,7 @@ def change_answer(progress: Progress) -> ChangeAnswer:
         readable=reached.get("readable"),
         sent=reached.get("sent"),
         live=reached.get("live"),
+        shards_left=progress.shards_left,
     )
 
 

@@ -21,9 +21,10 @@ def test_publish_returns_once_the_post_is_fresh_at_the_edge_in_all_formats(demo:
         demo.read(path)
     published = on(demo, "publish", "--author", author, "--title", "Fresh from the shell", "--wait")
     assert published.returncode == 0, published.stderr
-    first, second = published.stdout.splitlines()
-    assert first.startswith("accepted: post p-")
-    assert second.startswith("live after ")
+    accepted, sent, live = published.stdout.splitlines()
+    assert accepted.startswith("accepted: post p-")
+    assert sent.startswith("sent after ")
+    assert live.startswith("live after ")
     assert ["Fresh from the shell" in demo.read(path).text for path in paths] == [True] * 3
 
 
