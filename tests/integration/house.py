@@ -181,6 +181,13 @@ class House:
         self._changes = Group(self.redis, keys.CHANGES, "fanout", "worker")
         self._affected = Group(self.redis, keys.AFFECTED, "invalidator", "recorder")
 
+    def travel(self, transit_ms: int) -> None:
+        """Let answers be on their way to the edge for so long at the most: what left within it is tapped."""
+        self.transit_ms = transit_ms
+        self.ledger = Ledger(self.redis, [EDGE], transit_ms)
+        self.recorder = Recorder(self.redis, self.ledger, self.board, "recorder", wake=_nobody_waits)
+        self.drain = self.drain_of(self.edge)
+
     def activity_of(self, *, per_hour: int, days: int = 30) -> Activity:
         """Return who is active, with another ceiling or another age than a house's own."""
         followers = Followers(self.redis, self.record)

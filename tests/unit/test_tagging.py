@@ -78,8 +78,20 @@ ROWS = [
 
 def part_of(change: Change, *, shared: bool = False) -> Affected:
     """Return a part of a change that names everything a part can name."""
-    names: tuple[tuple[str, ...], ...] = (("fan",), ("shown",), ("bob",), ("other",))
-    return Affected("c1", change, "a", 0, None, *names, topics=("cats",), overflow=True, shared=shared)
+    return Affected(
+        "c1",
+        change,
+        "a",
+        0,
+        None,
+        users=("fan",),
+        posts=("shown",),
+        authors=("bob",),
+        guarded=("other",),
+        topics=("cats",),
+        overflow=True,
+        shared=shared,
+    )
 
 
 def test_every_kind_of_change_has_a_row() -> None:
