@@ -21,7 +21,7 @@ from bench.trips import TRIP, send, size_of
 from bench.world import valkey
 from cdn.fence import Fence
 from edgebake.settings import Settings
-from edgebake.wiring import opened_redis
+from edgebake.wiring import opened_record, opened_redis
 from feeds import keys
 from feeds.ids import SHARDS
 
@@ -90,7 +90,7 @@ def written(redis: Redis, part: Part, say: Say) -> Taken:
 async def register(settings: Settings, users: Sequence[tuple[int, str]]) -> None:
     """Let an answer of each user's feed pass the fence: its tags are in the ledger then."""
     draw = random.Random(SEED)
-    async with opened_redis(settings) as redis:
+    async with opened_record(settings) as record, opened_redis(settings, record) as redis:
         fence = Fence(redis, Guard())
         for start in range(0, len(users), TRIP):
             await fence.passes([answer(user, draw) for _, user in users[start : start + TRIP]])

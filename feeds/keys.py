@@ -19,6 +19,7 @@ key                                type    what
 ``{ss}:seen``                      hash    user → numbers of the posts on first pages since the last recalculation
 ``{ss}:active``                    zset    user → milliseconds of their last activity
 ``feeds:log``                      string  the fan-out log's newest number
+``feeds:kept``                      string  milliseconds up to which the relay knows that Redis has everything
 ``feeds:guests``                   zset    users who are not active and have been baked → milliseconds until when that
                                            may be at an edge
 ``feeds:activations:<hour>``       string  how many users bakes made active in this hour
@@ -42,6 +43,7 @@ key                                type    what
 ``{items}:<account>:<month>``        hash    items that the account is billed for: first, taps, since (``items``)
 ``{items}:<batch>``                string  the batch is counted; for a day
 ``feeds:refusing``                 string  why the API takes no more writes this month (``refusing``)
+``epoch``                           string  ``number …``: the epoch of Redis (``cdn/epoch.py``, which writes it)
 ``feeds:tries``                    hash    ``<stream>:<entry>`` → how often it was handled in vain (``tries``)
 ``lease:relay`` and others         string  which process does what only one may do
 =================================  ======  ====================================================================
@@ -65,6 +67,8 @@ RANKING = "{00}:ranking"
 PULLED = "{00}:pulled"
 GENERATION = "feeds:generation"
 LOG = "feeds:log"
+EPOCH = "epoch"
+KEPT = "feeds:kept"
 GUESTS = "feeds:guests"
 LISTS = "feeds:lists"
 CUTOFF = "feeds:cutoff"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from feeds.schema import is_waiting, outbox
+from feeds.many import among
+from feeds.schema import is_waiting, outbox, redis_epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,18 @@ async def mark_relayed(conn: AsyncConnection, rows: Sequence[int], now_ms: int) 
     await conn.execute(statement, [{"number": row} for row in rows])
 
 
-async def mark_live(conn: AsyncConnection, live: Mapping[str, int]) -> None:
-    """Note when changes became live; the first time counts."""
-    statement = update(outbox).where(outbox.c.id == bindparam("change"), outbox.c.live_ms.is_(None))
-    rows = [{"change": change, "at": at} for change, at in live.items()]
-    await conn.execute(statement.values(live_ms=bindparam("at")), rows)
+async def mark_live(conn: AsyncConnection, live: Mapping[str, int], epoch: int | None) -> set[str]:
+    """Note when changes became live, and return which are; the first time counts.
+
+    None, where that was seen under an older epoch of Redis than the one that the outbox was replayed for.
+    """
+    c = outbox.c
+    if epoch is not None and ((await conn.execute(select(redis_epoch.c.replayed))).scalar() or 0) > epoch:
+        return set()
+    statement = update(outbox).where(c.id == bindparam("change"), c.live_ms.is_(None)).values(live_ms=bindparam("at"))
+    await conn.execute(statement, [{"change": change, "at": at} for change, at in live.items()])
+    found = await conn.execute(select(c.id).where(among(conn, c.id, live), c.live_ms.is_not(None)))
+    return set(found.scalars())
 
 
 async def prune(conn: AsyncConnection, before_ms: int) -> int:

@@ -19,6 +19,7 @@
 | site | one row |
 | applied | the source's own version last applied to each subject, there or not: the tombstones of out-of-order events |
 | items | how many items an AWS account was billed for in a month, first ones and second taps |
+| redis_epoch | one row: the epoch of Redis, and up to where log numbers are reserved |
 | outbox | the changes |
 | idempotency | outcomes of keyed requests, for 24 hours |
 
@@ -269,6 +270,16 @@ items = Table(
     _number("since_ms"),  # when the first of them was counted
     PrimaryKeyConstraint("account", "month"),
     sqlite_with_rowid=False,
+)
+
+redis_epoch = Table(
+    "redis_epoch",
+    metadata,
+    _id("id", primary_key=True),  # "redis"
+    _number("number"),
+    _text("token"),
+    _number("replayed"),
+    _number("log"),
 )
 
 outbox = Table(

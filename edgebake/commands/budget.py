@@ -34,7 +34,7 @@ async def _forecast(settings: Settings) -> "Forecast":
     from edgebake.wiring import opened_record, opened_redis
     from invalidator.budget import Budget
 
-    async with opened_record(settings) as record, opened_redis(settings) as redis:
+    async with opened_record(settings) as record, opened_redis(settings, record) as redis:
         limits = (settings.monthly_items, settings.at_limit)
         return await Budget(redis, record, settings.account, limit=limits[0], at_limit=limits[1]).forecast()
 

@@ -13,8 +13,9 @@ from tests.integration.house import House
 
 
 async def accepted(house: House) -> str:
-    """Let the record accept a change; return its id."""
+    """Let the record accept a change, and the relay take it; return its id."""
     (outcome,) = await house.apply(PutUser(user="ada", name="Ada"))
+    await house.relay.relay()
     assert outcome.change is not None
     return outcome.change
 
@@ -76,6 +77,8 @@ async def test_a_change_waits_for_the_newest_count_of_each_shard(house: House) -
 
 async def test_the_longest_waiting_come_first_and_no_more_than_asked_for(house: House) -> None:
     await house.redis.zadd(keys.WAITING, {"c1": 1, "c3": 3, "c2": 2})
+    for change in ("c1", "c2", "c3"):
+        await house.redis.hset(keys.change(change), "readable", 1)
     assert [waiting.change for waiting in await house.board.waiting(2)] == ["c1", "c2"]
 
 

@@ -227,6 +227,15 @@ def _log() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "redis_epoch",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("replayed", sa.BigInteger(), nullable=False),
+        sa.Column("log", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_redis_epoch")),
+    )
+    op.create_table(
         "outbox",
         sa.Column("row", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("id", ID, nullable=False),
