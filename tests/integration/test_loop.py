@@ -38,6 +38,7 @@ from tests.integration.records import at
 
 LEASE_MS = 60
 TRANSIT_MS = 300
+LONGEST_WAY_S = 0.1
 AUTHORS = ["ann", "bob", "cat"]
 READERS = ["ada", "eve", "kim", "max"]
 PATHS = [
@@ -54,8 +55,10 @@ class Cache(FakeEdge):
     An answer that took longer than the transit time is cut off.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, way_s: Callable[[], float]) -> None:
+        """``way_s`` draws the seconds that an answer is on its way."""
         super().__init__()
+        self.way_s = way_s
         self.kept: dict[str, httpx.Response] = {}
 
     async def invalidate(self, batch: Batch) -> Receipt:
@@ -70,6 +73,7 @@ class Cache(FakeEdge):
             return
         began = asyncio.get_running_loop().time()
         answer = await baker.get(path)
+        await asyncio.sleep(self.way_s())
         in_time = asyncio.get_running_loop().time() - began <= TRANSIT_MS / 1000
         if answer.status_code < 500 and "edgebake-late" not in answer.headers and in_time:
             self.kept[path] = answer
@@ -230,14 +234,15 @@ class Town:
 @asynccontextmanager
 async def open_town(house: House, seed: int) -> AsyncIterator[Town]:
     """Open a town of a few users."""
-    house.edge = Cache()
+    chance = random.Random(seed)
+    house.edge = Cache(lambda: chance.uniform(0, LONGEST_WAY_S))
     house.travel(TRANSIT_MS)
     async with open_bakers(house, config(), config()) as bakers:
         await house.apply(*(PutUser(user=user, name=user.title()) for user in (*AUTHORS, *READERS)))
         await house.apply(*(Follow(user=user, author=author) for user in READERS for author in ("ann", "bob")))
         posts = {f"{author}-{number}": author for author in AUTHORS for number in range(5)}
         await house.apply(*(CreatePost(post=post, author=posts[post], title="One", published=at(0)) for post in posts))
-        yield Town(house, bakers, random.Random(seed), list(posts))
+        yield Town(house, bakers, chance, list(posts))
 
 
 @asynccontextmanager
