@@ -25,7 +25,7 @@ from baker.seen import Seen
 from baker.selection import Selector
 from baker.shelf import Shelf
 from baker.table import Table
-from cdn.fence import Fence
+from cdn.fence import TRANSIT_MS, Fence
 from cdn.load import Load
 from feeds.activity import Activity
 from feeds.discovery import Discovery
@@ -67,6 +67,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     headers: Headers = field(default_factory=Headers)
     bounds: Bounds = field(default_factory=Bounds)
+    transit_ms: int = TRANSIT_MS
 
 
 def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Renderer]:
@@ -74,7 +75,7 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
     renderer = Renderer(config.templates, public_url=config.public_url, image_hosts=config.image_hosts)
     renderer.warm()
     guard = Guard()
-    fence = Fence(redis, guard)
+    fence = Fence(redis, guard, config.transit_ms)
     reads, truth = Reads(redis, fence), Truth(redis, record)
     table = Table(guard, config.limits.weights)
     proposals, seen = _proposals(redis, record, config), Seen(redis)

@@ -19,6 +19,7 @@ from baker.app import Feeds
 from baker.kitchen import Config, create_app
 from baker.reads import TEXTS
 from cdn import scripts as cdn_scripts
+from edgebake.wiring import packed
 from feeds import scripts as feeds_scripts
 from feeds.command import Command, CreatePost, Follow, PutUser
 from feeds.model import Entry, OrderKey, Post, Site, Sources, User
@@ -30,7 +31,7 @@ PUBLIC_URL = "https://feeds.example.org"
 START_MS = 1_600_000_000_000
 ENDINGS = {"html": "", "json": "/feed.json", "atom": "/feed.atom"}
 
-Trip = Literal["first", "copies", "fence"]
+Trip = Literal["first", "copies", "fence", "tail"]
 """What a baker asks Redis for in one trip."""
 
 
@@ -154,6 +155,7 @@ _TRIPS: dict[bytes, Trip] = {
     feeds_scripts.READ.encode(): "first",
     b"\r\nMGET\r\n": "copies",
     cdn_scripts.PASS.encode(): "fence",
+    cdn_scripts.TAIL.encode(): "tail",  # alone: with others it is a first trip
 }
 
 
@@ -229,7 +231,8 @@ async def _open_baker(house: House, config: Config) -> AsyncIterator[Baker]:
     await feeds_scripts.execute(house.redis, loads)
     await house.truth.pulled()  # or the first bake would read it, and begin again
     settings = house.redis.connection_pool.connection_kwargs
-    redis = Redis.from_pool(ConnectionPool(connection_class=SlowConnection, turnstile=turnstile, **settings))
+    slow = SlowConnection if house.compare is None else packed(SlowConnection, house.compare)
+    redis = Redis.from_pool(ConnectionPool(connection_class=slow, turnstile=turnstile, **settings))
     app, renderer = create_app(redis, SlowRecord(house.record, turnstile), config)
     async with httpx.AsyncClient(transport=Spelt(app)) as http:
         yield Baker(app, http, turnstile, renderer.version)
