@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import orjson
 
 from feeds import keys, scripts
-from feeds.change import Change, decode, encode, kind_of
+from feeds.change import Change, Undecodable, decode, encode, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,24 @@ def entry(affected: Affected) -> scripts.Command:
     return ("XADD", keys.AFFECTED, "*", *words)
 
 
+def change_of(fields: Mapping[bytes, bytes]) -> str | None:
+    """Return the change that an entry of the stream is about, None where it is no entry of fan-out."""
+    try:
+        change_id = orjson.loads(fields[b"part"])[0]
+    except (KeyError, IndexError, TypeError, orjson.JSONDecodeError):
+        return None
+    return change_id if isinstance(change_id, str) else None
+
+
 def read(fields: Mapping[bytes, bytes]) -> Affected:
-    """Return the part that an entry of the stream reports."""
+    """Return the part that an entry of the stream reports. Raises Undecodable."""
+    try:
+        return _read(fields)
+    except (KeyError, ValueError, TypeError) as error:
+        raise Undecodable(f"a part is not as this version reports it: {error!r}") from error
+
+
+def _read(fields: Mapping[bytes, bytes]) -> Affected:
     change_id, attempt, part, parts, *lists, overflow, shared = orjson.loads(fields[b"part"])
     change = decode(fields[b"kind"].decode(), fields[b"change"])
     users, posts, authors, guarded, sections, sources, topics = map(tuple, lists)

@@ -58,6 +58,7 @@ class Fanout:
         own_posts: bool = True,
         linger_ms: int,
     ) -> None:
+        self.record = record
         self._redis = redis
         self._truth = truth = Truth(redis, record)
         self._activity = activity
