@@ -18,6 +18,7 @@ from redis.exceptions import ConnectionError
 from cdn import epoch, scripts
 from feeds import redis_epoch
 from feeds import scripts as feeds_scripts
+from feeds.errors import RecordUnavailable
 
 if TYPE_CHECKING:
     from feeds.record import Record
@@ -37,10 +38,13 @@ class Epochs:
     async def compare(self, connection: AbstractConnection) -> None:
         """Begin an epoch where the Redis behind a new connection may have forgotten something.
 
-        Raises ConnectionError where it is a replica, TimeoutError, and RecordUnavailable.
+        Raises ConnectionError, also where it is a replica or the system of record does not answer, and TimeoutError.
         """
-        async with asyncio.timeout(scripts.TRIP_S):
-            await self._compare(connection)
+        try:
+            async with asyncio.timeout(scripts.TRIP_S):
+                await self._compare(connection)
+        except RecordUnavailable as error:
+            raise ConnectionError(f"whether Redis forgot something cannot be known: {error}") from error
 
     async def _compare(self, connection: AbstractConnection) -> None:
         standing = epoch.read(await _ask(connection, epoch.QUESTIONS))

@@ -48,7 +48,7 @@ async def opened_record(settings: Settings, *, migrate: bool = True) -> AsyncIte
 
 @asynccontextmanager
 async def opened_redis(settings: Settings, record: "Record", *, time_replies: bool = True) -> AsyncIterator["Redis"]:
-    """Open a pool to Redis, and see that somebody answers. Raises CommandError and RecordUnavailable.
+    """Open a pool to Redis, and see that somebody answers. Raises CommandError.
 
     Every connection of it, as it opens, begins an epoch where Redis may have forgotten something (``epochs``).
     redis-py takes a time-out for each reply of a pipeline, which costs the baker more than the reply: it goes without
@@ -113,10 +113,14 @@ def packed(
     pack: Callable[..., list[bytes]] = HiredisRespSerializer().pack
 
     class Packed(connection):  # type: ignore[misc,valid-type]  # a class that is known when it runs
+        compared: Any = None
+
         async def on_connect_check_health(self, check_health: bool = True) -> None:
             try:
                 await super().on_connect_check_health(check_health)
-                await compare(self)
+                if self.compared is not self._writer:  # redis-py comes here twice where it is a Unix socket
+                    await compare(self)
+                    self.compared = self._writer
             except BaseException:
                 await self.disconnect(nowait=True)  # or it would count as connected, and never be compared
                 raise

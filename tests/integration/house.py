@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 
 from cdn import scripts
 from cdn.edge import Batch, Receipt
@@ -34,6 +35,8 @@ from feeds.truth import Truth
 from invalidator.drain import Drain, Patience
 from invalidator.plan import Limits
 from invalidator.recorder import Recorder
+
+Compare = Callable[[AbstractConnection], Awaitable[None]]
 
 MINUTE_MS = 60_000
 AT_ONCE = Patience(0.0, 0.0, 0.0)
@@ -164,6 +167,8 @@ class House:
     edge: FakeEdge = field(default_factory=FakeEdge)
     transit_ms: int = 0
     """How long an answer may be on its way to the edge: not at all, where a test does not say otherwise."""
+    compare: Compare | None = None
+    """What new connections do first, where they are as those of a process."""
 
     def __post_init__(self) -> None:
         self.copies = Copies(self.redis)
