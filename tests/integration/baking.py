@@ -17,6 +17,7 @@ from redis.asyncio.connection import UnixDomainSocketConnection
 from baker import metrics
 from baker.app import Feeds
 from baker.kitchen import Config, create_app
+from baker.oven import Bounds
 from baker.reads import TEXTS
 from cdn import scripts as cdn_scripts
 from edgebake.wiring import packed
@@ -241,8 +242,8 @@ async def _open_baker(house: House, config: Config) -> AsyncIterator[Baker]:
 
 
 def config(**settings: Any) -> Config:
-    """Return a baker's config; what is not said is the default."""
-    return Config(FOLDER, PUBLIC_URL, **settings)
+    """Return a baker's config; what is not said is the default, but that a bake may be held for long."""
+    return Config(FOLDER, PUBLIC_URL, **{"bounds": Bounds(patience_s=60.0)} | settings)
 
 
 def at(ms: int) -> datetime:
@@ -362,7 +363,8 @@ async def pages(baker: Baker, path: str) -> list[list[str]]:
 
 
 async def ledger(house: House, shard: int) -> set[str]:
-    """Return the tags that the ledger of a shard has."""
+    """Return the tags that the ledger of a shard has, those of living users with them."""
+    users = await house.redis.hkeys(f"{{{shard:02x}}}:living")
     names = [key async for key in house.redis.scan_iter(f"{{{shard:02x}}}:ledger:*") if not key.endswith(b"span")]
     replies = await feeds_scripts.execute(house.redis, [("SMEMBERS", name) for name in names])
-    return {tag.decode() for tags in replies for tag in tags}
+    return {tag.decode() for tags in replies for tag in tags} | {f"u-{user.decode()}" for user in users}
