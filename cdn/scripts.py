@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from cdn.errors import RedisForgot
 
@@ -79,19 +79,15 @@ async def _send(redis: Redis, commands: Sequence[Command]) -> list[Any]:
         try:
             await connection.send_packed_command(connection.pack_commands(commands))
             replies = [await _reply(connection) for _ in commands]
-            if not (errors := [reply for reply in replies if isinstance(reply, ResponseError)]):
-                return replies
-            raise await _judged(connection, errors)
+            errors = [reply for reply in replies if isinstance(reply, ResponseError)]
+            if any(str(error).startswith(FORGOTTEN) for error in errors):
+                await connection.disconnect()
+                raise RedisForgot("Redis lost what it had: an epoch begins with the next connection")
         finally:
             await pool.release(connection)
-
-
-async def _judged(connection: AbstractConnection, errors: Sequence[ResponseError]) -> Exception:
-    """Return what a trip failed of. A connection to what is no primary any more, or forgot, is opened anew."""
-    forgot = next((error for error in errors if str(error).startswith(FORGOTTEN)), None)
-    if forgot or any(isinstance(error, ReadOnlyError) for error in errors):
-        await connection.disconnect()
-    return RedisForgot(str(forgot)) if forgot else errors[0]
+    if errors:
+        raise errors[0]
+    return replies
 
 
 async def _reply(connection: AbstractConnection) -> Any:

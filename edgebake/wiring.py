@@ -103,12 +103,13 @@ def recomputation(settings: Settings, record: "Record", redis: "Redis") -> "Reco
 def packed(
     connection: type["AbstractConnection"], compare: Callable[["AbstractConnection"], Awaitable[None]]
 ) -> type["AbstractConnection"]:
-    """Return a kind of connection that does ``compare`` first, and packs commands with hiredis.
+    """Return a kind of connection that does ``compare`` first, leaves who is no primary, and packs with hiredis.
 
     redis-py packs so where it is not asynchronous; its own packing takes 11 µs where hiredis takes 2 (a script with 8
     words).
     """
     from redis.connection import HiredisRespSerializer
+    from redis.exceptions import ReadOnlyError
 
     pack: Callable[..., list[bytes]] = HiredisRespSerializer().pack
 
@@ -123,6 +124,13 @@ def packed(
                     self.compared = self._writer
             except BaseException:
                 await self.disconnect(nowait=True)  # or it would count as connected, and never be compared
+                raise
+
+        async def read_response(self, *words: Any, **options: Any) -> Any:
+            try:
+                return await super().read_response(*words, **options)
+            except ReadOnlyError:
+                await self.disconnect(nowait=True)  # this is no primary any more: the next one may be another server
                 raise
 
         def pack_command(self, *words: Any) -> list[bytes]:

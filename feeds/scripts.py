@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 TEXTS: dict[str, str] = {}
 """Every script's text, by its digest."""
@@ -92,13 +92,12 @@ async def _send(redis: Redis, commands: Sequence[Command]) -> list[Any]:
         try:
             await connection.send_packed_command(connection.pack_commands(commands))
             replies = [await _reply(connection) for _ in commands]
-            if not (errors := [reply for reply in replies if isinstance(reply, ResponseError)]):
-                return replies
-            if any(isinstance(error, ReadOnlyError) for error in errors):
-                await connection.disconnect()  # it leads to what is no primary any more
-            raise errors[0]
         finally:
             await pool.release(connection)
+    for reply in replies:
+        if isinstance(reply, ResponseError):
+            raise reply
+    return replies
 
 
 async def _reply(connection: AbstractConnection) -> Any:
