@@ -88,7 +88,8 @@ class Contents:
         for num, user in self._users:
             authors = tuple(self._draw.integers(1, self._crowd.users, self._follows[num - 1]).tolist())
             tags = tuple(TAG | tag for tag in range(1, 1 + num % 5))
-            copy = copies.of_sources(Sources(user, num, authors, tags, (), (), (), 3))
+            names = (*map(name, authors), *(f"tag-{tag ^ TAG}" for tag in tags))
+            copy = copies.of_sources(Sources(user, num, authors, tags, (), (), (), 3, names))
             yield ("SET", copy.key, copy.value(GENERATION))
 
     def profiles(self) -> Iterator[Command]:
