@@ -56,6 +56,11 @@ class Client:
         look, deadline = LOOK_S, time.monotonic() + WAIT_S
         teller = teller or _Teller(quiet=True)
         while not teller.is_over(progress := self._ask("GET", f"/api/changes/{change}", None)):
+            if (parked := progress.get("parked")) is not None:
+                raise CommandError(
+                    f"change {change} is parked after {parked['tries']} tries, and is not live: {parked['error']}. "
+                    f"When what is wrong is mended: edgebake park retry {change}"
+                )
             if teller.moved:
                 deadline = time.monotonic() + WAIT_S
             if time.monotonic() > deadline:
@@ -85,6 +90,7 @@ class _Teller:
         self._quiet = quiet
         self._told: set[str] = set()
         self._last: tuple[str, int | None] = ("", None)
+        self._left = -1
         self.moved = False
 
     def is_over(self, progress: dict[str, Any]) -> bool:
@@ -92,7 +98,8 @@ class _Teller:
         left = progress.get("shards_left")
         now = (progress["state"], left)
         self.moved, self._last = now != self._last, now
-        if left is not None and self.moved and left % SHARDS_A_LINE == 0:
+        if left is not None and left // SHARDS_A_LINE != self._left:
+            self._left = left // SHARDS_A_LINE
             self._say(f"rolling: {left} shards left")
         for state in ("sent", "live"):
             if progress[state]:
