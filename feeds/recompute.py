@@ -155,13 +155,15 @@ class Recompute:
     async def _create(self, users: Sequence[str], now: int) -> None:
         """Create timelines as ``Timelines.create`` does, for many."""
         active = [("ZADD", keys.active(shard_of(user)), "GT", now, user) for user in users]
-        create = [scripts.call(scripts.CREATE, (keys.base(user),), user, CLOSED) for user in users]
+        create = [
+            scripts.call(scripts.CREATE, (keys.base(user), keys.active(shard_of(user))), user, CLOSED) for user in users
+        ]
         created = (await scripts.execute(self._redis, [*active, *create]))[len(active) :]
         if not any(created):
             return
         number = await self._numbers.take()
         open_ = [
-            scripts.call(scripts.CREATE, (keys.base(user),), user, CLOSED, number)
+            scripts.call(scripts.CREATE, (keys.base(user), keys.active(shard_of(user))), user, CLOSED, number)
             for user, new in zip(users, created, strict=True)
             if new
         ]

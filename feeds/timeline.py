@@ -78,12 +78,12 @@ class Timelines:
         return found
 
     async def create(self, user: str) -> None:
-        """Create a user's timeline, dropped, where there is none. They are active and in every follower list before."""
-        base = keys.base(user)
-        created = scripts.call(scripts.CREATE, (base,), user, CLOSED)
+        """Create an active user's timeline, dropped, where there is none. They are in every follower list before."""
+        names = (keys.base(user), keys.active(shard_of(user)))
+        created = scripts.call(scripts.CREATE, names, user, CLOSED)
         _, number = await scripts.execute(self._redis, [created, NEXT])
         log = await self.numbers.reserved(number)
-        await scripts.execute(self._redis, [scripts.call(scripts.CREATE, (base,), user, CLOSED, log)])
+        await scripts.execute(self._redis, [scripts.call(scripts.CREATE, names, user, CLOSED, log)])
 
     async def rebuild(
         self, sources: Sources, order: Order, taste: Taste, epoch: Epoch, pulled: Collection[int]

@@ -126,6 +126,12 @@ async def test_a_push_finds_the_bucket_of_whom_it_drops(house: House, timelines:
     assert await fresh_of(house, user) == {4: 104}
 
 
+async def test_who_is_not_active_gets_no_timeline(house: House, timelines: Timelines) -> None:
+    """Redis may have forgotten that they are, since it was noted; no push would ever reach the timeline."""
+    await timelines.create("ada")
+    assert await house.redis.hget(keys.base("ada"), "ada") is None
+
+
 async def test_most_fresh_posts_are_kept_in_few_bytes(house: House) -> None:
     """One more than 128 members and Redis would take five times the memory."""
     await activate(house, ["ada"])
