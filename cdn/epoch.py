@@ -70,9 +70,12 @@ def raised(
     return [scripts.call(scripts.RAISE, _raised(shard, names), *words) for shard in ALL_SHARDS]
 
 
-def making(ids: str, digits: str) -> scripts.Command:
-    """Return the command that begins to make an epoch; its reply is the token of everybody who makes it too."""
-    return scripts.call(scripts.MAKING, (keys.MAKING,), ids, digits)
+def making(standing: Standing, digits: str) -> scripts.Command:
+    """Return the command that begins to make an epoch.
+
+    Its reply is the token of everybody who makes it too, or None where it was made since.
+    """
+    return scripts.call(scripts.MAKING, (keys.MAKING, keys.EPOCH), standing.ids, digits, standing.number)
 
 
 def made(number: int, ids: str, token: str = "") -> scripts.Command:

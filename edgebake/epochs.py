@@ -47,24 +47,28 @@ class Epochs:
             raise ConnectionError(f"whether Redis forgot something cannot be known: {error}") from error
 
     async def _compare(self, connection: AbstractConnection) -> None:
-        standing = epoch.read(await _ask(connection, epoch.QUESTIONS))
-        if standing.is_replica:
-            raise ConnectionError("this Redis is a replica: EDGEBAKE_REDIS_URL must lead to the primary")
         self._known = self._known or (await self._record.redis_epoch()).number
-        if not standing.is_current or standing.number < self._known:
+        while True:
+            standing = epoch.read(await _ask(connection, epoch.QUESTIONS))
+            if standing.is_replica:
+                raise ConnectionError("this Redis is a replica: EDGEBAKE_REDIS_URL must lead to the primary")
+            if standing.is_current and standing.number >= self._known:
+                self._known = standing.number
+                return
             await self._begin(connection, standing)
-        self._known = max(self._known, standing.number)
 
     async def _begin(self, connection: AbstractConnection, standing: epoch.Standing) -> None:
+        """Make an epoch, unless somebody has made one since; either way it is to be compared again."""
         texts = (scripts.TEXTS[scripts.MAKING], scripts.TEXTS[scripts.RAISE], scripts.TEXTS[scripts.MADE])
         await _ask(
             connection, [("SCRIPT", "LOAD", text) for text in (*texts, feeds_scripts.TEXTS[feeds_scripts.RAISE])]
         )
-        (token,) = await _ask(connection, [epoch.making(standing.ids, secrets.token_hex(8))])
+        (token,) = await _ask(connection, [epoch.making(standing, secrets.token_hex(8))])
+        if token is None:
+            return
         begun = await self._record.next_redis_epoch(token.decode(), standing.number)
         await _ask(connection, [*self._raised(begun.number, standing), *redis_epoch.raised(begun.number, begun.log)])
         await _ask(connection, [epoch.made(begun.number, standing.ids, token.decode())])
-        self._known = begun.number
 
     def _raised(self, number: int, standing: epoch.Standing) -> list[scripts.Command]:
         """Return what raises every shard. The first epoch of all has lost nothing."""

@@ -284,6 +284,7 @@ async def open_house(redis_url: str, file: Path) -> AsyncIterator[House]:
     """Open a house over a Redis and a SQLite file that hold nothing."""
     redis = Redis.from_url(redis_url, protocol=2, socket_timeout=None)  # with one, tasks cannot be killed reliably
     record = await Record.open(f"sqlite:///{file}")
+    await record.replay(1, margin_ms=0)  # what a test says was relayed long ago is not relayed again
     try:
         yield House(redis, record, file)
     finally:
