@@ -90,9 +90,13 @@ class Ledger:
 
 
 def _words(tags: Tags) -> bytes:
-    """Return tags as the script takes them, ``g`` first: it clears the ledger, so the others need not be pending."""
-    by_flags: dict[int, list[str]] = {}
-    for tag in sorted(tags.dropped, key=_narrowness):
+    """Return tags as the script takes them.
+
+    ``g`` and ``s-`` come first, for they clear the ledger, and the others need not be pending; but the urgent before
+    them, for these do not wait with them.
+    """
+    by_flags: dict[Flag, list[str]] = {}
+    for tag in sorted(tags.dropped, key=lambda tag: (Flag.URGENT not in tags.dropped[tag], *_narrowness(tag))):
         by_flags.setdefault(tags.dropped[tag], []).append(tag)
     dropped = [word for flags, listed in by_flags.items() for word in (flags, listed)]
     readers = [word for each in tags.readers for word in ([str(source) for source in each.sources], each.users)]

@@ -60,30 +60,36 @@ local function pend(edge, tag, flags)
   redis.call("ZADD", KEYS[edge], "NX", count, tag)
   write(edge, tag, count, now_ms, newest and merged(flags, before) or flags)
 end
-local made = 0
+local made, idle = 0, true
+for edge = 7, #KEYS, 3 do idle = idle and redis.call("EXISTS", KEYS[edge]) == 0 end
 local function pend_everywhere(tag, flags)
-  made = made + 1
+  made, idle = made + 1, false
   for edge = 7, #KEYS, 3 do pend(edge, tag, flags) end
 end
 
 -- No edge can hold what the ledger does not know, but for what waits to be dropped: a tag's own entry takes on what
--- this record demands, and where an entry that clears the ledger waits, what is urgent does not wait with it.
+-- this record demands, and where an entry that cleared the ledger waits for its turn, what is urgent does not.
 local shard_tag = "s-" .. string.match(KEYS[1], "^{(%x+)}")
-local function wide(edge) return waits(edge, "g") or waits(edge, shard_tag) end
+local function wide_waits(edge)
+  local found = false
+  for _, tag in ipairs({"g", shard_tag}) do
+    local _, _, flags = waits(edge, tag)
+    if flags and has(flags, URGENT) then return false end
+    found = found or flags ~= nil
+  end
+  return found
+end
 local function demand(tag, flags)
   for edge = 7, #KEYS, 3 do
     local newest, ms, before = waits(edge, tag)
     if newest then
       local both = merged(flags, before)
       if both ~= before then write(edge, tag, newest, ms, both) end
-    elseif has(flags, URGENT) and wide(edge) then
+    elseif has(flags, URGENT) and wide_waits(edge) then
       pend(edge, tag, flags)
     end
   end
 end
-local idle = true
-for edge = 7, #KEYS, 3 do idle = idle and redis.call("EXISTS", KEYS[edge]) == 0 end
-
 -- The ledger.
 local root = string.match(KEYS[4], "^(.*:)ledger:span$")
 local first, last = string.match(redis.call("GET", KEYS[4]) or "", "(%d+) (%d+)")

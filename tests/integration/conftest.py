@@ -7,10 +7,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
 
 from feeds.record import Record
 from tests.integration.baking import Baker, config, open_bakers
+from tests.integration.connections import connected
 from tests.integration.ground import Ground
 from tests.integration.house import House, open_house
 from tests.integration.postgresql import Cluster, programs
@@ -71,8 +71,8 @@ async def record(any_record_url: str, clock: Clock) -> AsyncIterator[Record]:
 
 @pytest.fixture
 async def ground(valkey: str) -> AsyncIterator[Ground]:
-    """Fence, ledger and pending set, over a Redis that holds nothing."""
-    async with Redis.from_url(valkey, protocol=2) as redis:
+    """Fence, ledger and pending set, over a Redis that holds nothing; time is as a test sets it."""
+    async with connected(valkey) as redis:
         yield Ground(redis)
 
 

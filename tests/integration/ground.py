@@ -8,6 +8,7 @@ from cdn import scripts
 from cdn.fence import Fence, Leaving
 from cdn.ledger import ALL_SHARDS, Ledger, Readers, Tags
 from cdn.pending import Flag, PendingSet, Waiting
+from tests.integration.connections import CLOCK
 
 MINUTE_MS = 60_000
 EDGE = "main"
@@ -31,6 +32,11 @@ class Ground:
         self.fence = Fence(redis, Unwatched())
         self.ledger = Ledger(redis, edges or (EDGE,))
         self.pending = PendingSet(redis, EDGE)
+
+    async def at(self, ms: int) -> None:
+        """Let it be a time, in milliseconds."""
+        set_clock = [("DEL", CLOCK), ("RPUSH", CLOCK, ms // 1000, ms % 1000 * 1000)]
+        await scripts.execute(self.redis, set_clock)
 
     async def note(self, shard: int) -> int:
         """Note a shard's count, as a bake does before it reads anything."""
