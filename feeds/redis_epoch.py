@@ -10,7 +10,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feeds import keys, scripts
-from feeds.schema import outbox, redis_epoch
+from feeds.schema import is_parked, outbox, redis_epoch
 from feeds.writes.locks import hold_name
 from feeds.writes.unit import Unit
 
@@ -61,7 +61,8 @@ async def replay(unit: Unit, number: int, margin_ms: int, kept_ms: int | None) -
     """Let the relay take again what an epoch's Redis may not know; return how many changes that are.
 
     All that are not live, and those that became so less than ``margin_ms`` before the newest did, or before
-    ``kept_ms``, the moment up to which Redis says that it has everything. Once an epoch: 0 the next time.
+    ``kept_ms``, the moment up to which Redis says that it has everything; none that is parked, for its cover is among
+    them. Once an epoch: 0 the next time.
     """
     await hold_name(unit.conn, ROW)
     found = await find(unit.conn)
@@ -72,7 +73,7 @@ async def replay(unit: Unit, number: int, margin_ms: int, kept_ms: int | None) -
     newest = (await unit.conn.execute(select(func.max(c.live_ms)))).scalar() or 0
     since_ms = min(newest, kept_ms or newest) - margin_ms
     late = or_(c.live_ms.is_(None), c.live_ms > since_ms)
-    again = update(outbox).where(c.relayed_ms.is_not(None), late).values(relayed_ms=None, live_ms=None)
+    again = update(outbox).where(c.relayed_ms.is_not(None), late, ~is_parked).values(relayed_ms=None, live_ms=None)
     return (await unit.conn.execute(again)).rowcount
 
 

@@ -18,6 +18,7 @@ from typing import assert_never
 from cdn import tags as tags_
 from feeds.change import (
     Change,
+    Covered,
     FollowsChanged,
     Imported,
     Invalidated,
@@ -176,6 +177,9 @@ def concerns(change: Change, face: Face, tags: Sequence[str] = ()) -> bool:  # n
         case Imported():
             drawn = any(face.draws(author, ()) for author in change.authors)
             return drawn or user in change.users or user in change.followers
+        case Covered():
+            drawn = any(face.draws(author, ()) for author in change.authors)
+            return drawn or user in change.users or user in change.profiles
         case Invalidated():
             return change.user in (None, user)
         case PostScored() | SourceCrossed() | Reranked():

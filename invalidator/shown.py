@@ -10,6 +10,7 @@ import orjson
 
 from feeds.change import (
     Change,
+    Covered,
     FollowsChanged,
     Imported,
     Invalidated,
@@ -106,6 +107,9 @@ def differ(change: Change, page: Page, other: Page, accepted_ms: int) -> bool:  
             return page.status != other.status or _within(page, span) != _within(other, span)
         case Imported():
             return _cards(page, change.posts) != _cards(other, change.posts) or _names_differ(page, other, change.users)
+        case Covered():
+            cards = _cards(page, change.posts) != _cards(other, change.posts)
+            return cards or _names_differ(page, other, change.profiles)
         case SiteChanged() | Invalidated():
             return (page.status, page.head, frozenset(page.cards)) != (other.status, other.head, frozenset(other.cards))
         case PostScored() | SourceCrossed() | Reranked():

@@ -275,6 +275,7 @@ async def test_a_change_says_how_far_it_is(record_url: str) -> None:
             "sent": {"at": "2023-11-14T22:13:20.045000Z", "ms": 45},
             "live": None,
             "shards_left": None,
+            "parked": None,
         }
 
 
