@@ -84,6 +84,17 @@ class Counter:
         command = ("HMGET", keys.items(self._account, month), "first", "taps", "since")
         return _items(month, (await scripts.execute(self._redis, [command]))[0])
 
+    async def set_limit(self, month: str, limit: int, at_limit: str) -> None:
+        """Say which limit is in force."""
+        command = ("HSET", keys.items(self._account, month), "limit", limit, "at_limit", at_limit)
+        await scripts.execute(self._redis, [command])
+
+    async def limit(self, month: str) -> tuple[int, str] | None:
+        """Return the limit that is in force, and what happens at it; None where nobody has said so this month."""
+        command = ("HMGET", keys.items(self._account, month), "limit", "at_limit")
+        ((limit, at_limit),) = await scripts.execute(self._redis, [command])
+        return None if limit is None else (int(limit), at_limit.decode())
+
 
 def _items(month: str, reply: Sequence[bytes | None]) -> Items:
     first, taps, since_ms = (int(value or 0) for value in reply)

@@ -40,7 +40,7 @@ key                                type    what
 ``feeds:jobs``                     list    jobs that are not over
 ``feeds:reacted``                  string  milliseconds up to which recalculations know who reacted to what
 ``feeds:recomputed``               string  milliseconds of the last recalculation that the schedule began
-``{items}:<account>:<month>``        hash    items that the account is billed for: first, taps, since (``items``)
+``{items}:<account>:<month>``        hash    items that the account is billed for: first, taps, since; and the limit
 ``{items}:<batch>``                string  the batch is counted; for a day
 ``feeds:refusing``                 string  why the API takes no more writes this month (``refusing``)
 ``epoch``                           string  ``number …``: the epoch of Redis (``cdn/epoch.py``, which writes it)

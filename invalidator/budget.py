@@ -99,7 +99,7 @@ class Budget:
         self._record = record
         self._account = account
         self._limit = limit
-        self._at_limit = at_limit
+        self._at_limit: AtLimit = at_limit
         self._clock = clock
         self._counter = Counter(redis, account)
         self._flag = Flag(redis)
@@ -121,6 +121,11 @@ class Budget:
         """Return this month's items: never fewer than the system of record has."""
         least = await self._least()
         return (await self._counter.read(least.month)).raised_to(least)
+
+    async def adopt(self) -> None:
+        """Take the limit that the invalidator works with, in place of one's own; where none has said so, keep that."""
+        if (found := await self._counter.limit(month_of(self._clock()))) is not None:
+            self._limit, self._at_limit = found[0], "refuse" if found[1] == "refuse" else "ttl"
 
     async def forecast(self) -> Forecast:
         """Return what this month costs, and what it will."""
@@ -162,6 +167,7 @@ class Budget:
         forecast = await self.forecast()
         reached = forecast.left == 0
         _measure(forecast)
+        await self._counter.set_limit(forecast.counted.month, self._limit, self._at_limit)
         if reached and self._at_limit == "refuse":
             await self._flag.put(Refusing(refusal(forecast), forecast.end_ms))
         else:
@@ -181,11 +187,10 @@ class Budget:
 def refusal(forecast: Forecast) -> str:
     """Return what the API says when it refuses a write."""
     return (
-        f"the {forecast.limit:,} invalidation items of {forecast.counted.month} are spent "
-        f"(EDGEBAKE_MONTHLY_ITEMS, account {forecast.account!r}), and writes are refused: raise it, or set "
-        "EDGEBAKE_AT_LIMIT=ttl, and start the invalidator again; else writes are taken again on "
-        f"{_moment(forecast.end_ms)}. Deletions, unpublishing, blocks, making a feed private, drafts and "
-        "reactions are taken as ever"
+        f"{_spent(forecast)}, and writes are refused until {_moment(forecast.end_ms)}: have "
+        "EDGEBAKE_MONTHLY_ITEMS raised or EDGEBAKE_AT_LIMIT set to ttl, and the invalidator started again, to go on "
+        "before. Deletions, unpublishing, "
+        "blocks, making a feed private, drafts and reactions are taken as ever"
     )
 
 
@@ -193,11 +198,14 @@ def told(forecast: Forecast) -> str:
     """Return what the log says when the limit is reached."""
     effect = "the API refuses writes" if forecast.at_limit == "refuse" else "changes show when feeds expire at the edge"
     return (
-        f"The {forecast.limit:,} invalidation items of {forecast.counted.month} are spent "
-        f"(EDGEBAKE_MONTHLY_ITEMS, account {forecast.account!r}): {effect}; deletions and privacy go as ever. "
-        f"Raise it and start the invalidator again, or wait until {_moment(forecast.end_ms)}. "
-        "`edgebake budget` says what it would cost."
+        f"{_spent(forecast)} (account {forecast.account!r}): until {_moment(forecast.end_ms)} {effect}; deletions and "
+        "privacy go as ever. To go on before, raise EDGEBAKE_MONTHLY_ITEMS and start the invalidator again; "
+        "`edgebake budget` says what that would cost."
     )
+
+
+def _spent(forecast: Forecast) -> str:
+    return f"The {forecast.limit:,} invalidation items of {forecast.counted.month} are spent"
 
 
 def _measure(forecast: Forecast) -> None:

@@ -11,6 +11,8 @@ from edgebake.settings import Settings
 if TYPE_CHECKING:
     from invalidator.budget import Forecast
 
+_AT_LIMIT = {"ttl": "then changes show when feeds expire (ttl)", "refuse": "then the API refuses writes (refuse)"}
+
 
 def budget(
     ctx: typer.Context,
@@ -35,8 +37,10 @@ async def _forecast(settings: Settings) -> "Forecast":
     from invalidator.budget import Budget
 
     async with opened_record(settings) as record, opened_redis(settings, record) as redis:
-        limits = (settings.monthly_items, settings.at_limit)
-        return await Budget(redis, record, settings.account, limit=limits[0], at_limit=limits[1]).forecast()
+        limit, at_limit = settings.monthly_items, settings.at_limit
+        budget = Budget(redis, record, settings.account, limit=limit, at_limit=at_limit)
+        await budget.adopt()
+        return await budget.forecast()
 
 
 def document(found: "Forecast") -> dict[str, Any]:
@@ -70,7 +74,7 @@ def table(found: "Forecast") -> object:
     counted = found.counted
     limit = "none (EDGEBAKE_MONTHLY_ITEMS is 0)"
     if found.left is not None:
-        limit = f"{found.limit:,} items, {found.left:,} left; at the limit: {found.at_limit}"
+        limit = f"{found.limit:,} items, {found.left:,} left; {_AT_LIMIT[found.at_limit]}"
     rows = {
         "account": account,
         "month": f"{counted.month} (UTC)",

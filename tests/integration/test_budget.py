@@ -155,6 +155,16 @@ async def test_the_flag_goes_where_there_is_room_again(
     assert await Flag(redis).read() is None
 
 
+async def test_whoever_looks_sees_the_limit_that_is_in_force(redis: Redis, kept: Record, clock: Clock) -> None:
+    looking = budget(redis, kept, clock, 3, "ttl")
+    await looking.adopt()
+    assert (await looking.forecast()).limit == 3, "nobody has said"
+    await budget(redis, kept, clock, 7, "refuse").look()
+    await looking.adopt()
+    forecast = await looking.forecast()
+    assert (forecast.limit, forecast.left, forecast.at_limit) == (7, 7, "refuse")
+
+
 async def test_without_a_limit_nothing_is_ever_left_to_count(redis: Redis, kept: Record, clock: Clock) -> None:
     ours = budget(redis, kept, clock)
     await ours.spent(10_000, 0, "b-1")
