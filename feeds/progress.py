@@ -68,12 +68,11 @@ class Board:
 
     async def recorded(self, parts: Sequence[tuple[Affected, Mapping[int, int]]]) -> None:
         """Note parts as recorded, each with the counts that its tags were recorded under, by shard."""
-        now = now_ms()
         commands = [
             scripts.call(
                 scripts.PROGRESS,
                 (keys.change(part.change_id), keys.WAITING),
-                *(now, part.attempt, part.part, "" if part.parts is None else part.parts),
+                *(part.attempt, part.part, "" if part.parts is None else part.parts),
                 *(word for pair in counts.items() for word in pair),
             )
             for part, counts in parts
