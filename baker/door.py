@@ -110,6 +110,13 @@ class Door:
                 raise
             raise Overloaded(f"{target.page}: Redis or the system of record does not answer in time") from error
 
+    async def close(self) -> None:
+        """Give up the bakes for which nobody waits any longer."""
+        tasks = [flight.task for flight in self._flights.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _answer(self, target: Target) -> Answer:
         """Answer from memory, from a bake under way, from one of its own, or with what was baked last.
 
@@ -121,9 +128,10 @@ class Door:
                     if (answer := await self._again(kept)) is not None:
                         return answer
                     continue  # somebody may have begun to bake it meanwhile, or be done
-                if not self._oven.has_room:
+                within_s = self._oven.bounds.bake_s(instead=self._memory.last(target) is not None)
+                if not self._oven.has_room(within_s):
                     return await self._last(target, "queue")
-                flight = self._start(target)
+                flight = self._start(target, within_s)
             in_time = not flight.leaving
             try:
                 answer = await asyncio.shield(flight.answer)
@@ -154,12 +162,12 @@ class Door:
         metrics.LATE.labels("load").inc()
         return Answer(last, "memory", None, late_s=LAST_S)
 
-    def _start(self, target: Target) -> _Flight:
+    def _start(self, target: Target, within_s: float) -> _Flight:
         loop = asyncio.get_running_loop()
         flight = self._flights[target] = _Flight(loop.create_future())
         flight.answer.add_done_callback(_see)
         flight.task = loop.create_task(self._fly(target, flight))
-        flight.timer = loop.call_later(self._oven.bounds.bake_s, flight.expire)
+        flight.timer = loop.call_later(within_s, flight.expire)
         return flight
 
     async def _fly(self, target: Target, flight: _Flight) -> None:

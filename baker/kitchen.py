@@ -102,6 +102,7 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
 
     async def close() -> None:
         await reporter.close()
+        await door.close()
         await proposals.close()
         await seen.close()
 

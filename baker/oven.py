@@ -14,7 +14,8 @@ from baker import metrics
 from cdn.load import Report
 
 BAKE_SHARE = 2 / 3
-"""How much of a reader's patience a bake may take, its waiting included; the rest is for what leaves in its place."""
+"""How much of a reader's patience a bake may take, its waiting included, where the rest is for what leaves in its
+place."""
 
 WINDOW = 5
 """Reports over which waits are looked at: with one a second, the last seconds."""
@@ -35,20 +36,19 @@ class Bounds:
     queue: int = 512
     patience_s: float = 1.6
 
-    @property
-    def bake_s(self) -> float:
-        """Seconds that a bake may take, its waiting included."""
-        return self.patience_s * BAKE_SHARE
+    def bake_s(self, *, instead: bool) -> float:
+        """Return the seconds that a bake may take with its waiting; ``instead``: something can leave in its place."""
+        return self.patience_s * BAKE_SHARE if instead else self.patience_s
 
 
-def admits(bounds: Bounds, baking: int, waiting: int, bake_s: float) -> bool:
-    """Decide whether one more may bake or wait, where a bake takes ``bake_s`` on average.
+def admits(bounds: Bounds, baking: int, waiting: int, mean_s: float, within_s: float) -> bool:
+    """Decide whether one more may bake or wait, where a bake takes ``mean_s`` and it has to be done ``within_s``.
 
     As many as wait before it, and then itself, get their turns ``at_once`` in the time of one bake (Little's law).
     """
     if baking < bounds.at_once:
         return True
-    return waiting < bounds.queue and (waiting + 1) / bounds.at_once * bake_s + bake_s <= bounds.bake_s
+    return waiting < bounds.queue and (waiting + 1) / bounds.at_once * mean_s + mean_s <= within_s
 
 
 class Oven:
@@ -59,15 +59,14 @@ class Oven:
         self._clock = clock
         self._baking = 0
         self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
-        self._bake_s = 0.0
+        self._mean_s = 0.0
         self._waits: deque[list[float]] = deque([[]], WINDOW)
         self._shed: deque[int] = deque([0], WINDOW)
         self.shed_ever = 0
 
-    @property
-    def has_room(self) -> bool:
-        """Tell whether one more may bake or wait."""
-        return admits(self.bounds, self._baking, len(self._queue), self._bake_s)
+    def has_room(self, within_s: float) -> bool:
+        """Tell whether one more may bake or wait, and be done ``within_s`` seconds."""
+        return admits(self.bounds, self._baking, len(self._queue), self._mean_s, within_s)
 
     async def turn(self) -> None:
         """Wait until there is room to bake, first come first served. Whoever gets a turn has to give it back."""
@@ -90,7 +89,7 @@ class Oven:
     def done(self, asked: float, began: float) -> None:
         """Give a turn back, which was asked for then and began then (seconds of ``clock``)."""
         now = self._clock()
-        self._bake_s += (now - began - self._bake_s) * MEMORY
+        self._mean_s += (now - began - self._mean_s) * MEMORY
         self._waits[-1].append(now - asked)
         metrics.BAKE_WAIT_SECONDS.observe(began - asked)
         self._next()

@@ -11,9 +11,9 @@ from redis.asyncio import Redis
 
 from cdn import keys, scripts
 
-EASY_WAIT_MS = 50.0
-"""There is headroom while 99 of 100 who ask for a bake have it after so long: half of what a reader may wait while a
-rolling invalidation is under way (100 ms), so that the next shard's bakes find the other half."""
+EASY_WAIT_MS = 100.0
+"""There is headroom while 99 of 100 who ask for a bake have it after so long: what a reader may wait while a rolling
+invalidation is under way, even if every read were one that the edge has to ask for."""
 
 EASY_SHARE = 1 / 8
 """There is headroom while so much of the queue is taken: a burst may stand in it, a tide fills it."""

@@ -104,7 +104,7 @@ async def in_the_end(baker: Baker, path: str) -> httpx.Response:
 
 async def outdated(house: House, baker: Baker) -> httpx.Response:
     """Let dan's feed be baked, and then outdated without anything in it being another; return the old one."""
-    old = await baker.get(DAN)
+    old = await in_the_end(baker, DAN)
     assert len(titles(old)) == 3
     await house.recorded("u-dan", shards=[SHARD])
     return old
@@ -252,7 +252,7 @@ async def test_a_bake_that_takes_too_long_is_waited_for_no_longer_and_still_kept
 
 async def test_those_who_wait_too_long_for_a_turn_get_what_was_baked_last_and_cost_no_bake(house: House) -> None:
     await readers(house)
-    async with open_baker(house, HASTY) as baker:
+    async with open_baker(house, Bounds(at_once=1, queue=5, patience_s=1.2)) as baker:
         old = await outdated(house, baker)
         baked, hold = bakes(), baker.hold("proposals")
         slow = asyncio.create_task(baker.get(feed("ada")))

@@ -12,7 +12,7 @@ BOUNDS = Bounds(at_once=10, queue=100, patience_s=1.5)
 
 
 @pytest.mark.parametrize(
-    ("baking", "waiting", "bake_s", "admitted"),
+    ("baking", "waiting", "mean_s", "admitted"),
     [
         (9, 0, 9.0, True),  # room to bake now, however long it takes
         (10, 0, 0.1, True),
@@ -22,8 +22,12 @@ BOUNDS = Bounds(at_once=10, queue=100, patience_s=1.5)
         (10, 0, 0.95, False),  # a turn, and then a bake, are too much already
     ],
 )
-def test_one_more_may_bake_or_wait(baking: int, waiting: int, bake_s: float, admitted: bool) -> None:
-    assert admits(BOUNDS, baking, waiting, bake_s) is admitted
+def test_one_more_may_bake_or_wait(baking: int, waiting: int, mean_s: float, admitted: bool) -> None:
+    assert admits(BOUNDS, baking, waiting, mean_s, within_s=1.0) is admitted
+
+
+def test_a_bake_has_all_the_time_where_nothing_can_leave_in_its_place() -> None:
+    assert (BOUNDS.bake_s(instead=True), BOUNDS.bake_s(instead=False)) == (1.0, 1.5)
 
 
 class Clock:
@@ -84,7 +88,7 @@ async def test_a_turn_that_comes_to_one_who_gives_up_goes_to_the_next() -> None:
     async with asyncio.timeout(5):
         await second
     oven.done(0.0, 0.0)
-    assert oven.has_room
+    assert oven.has_room(1.0)
     async with asyncio.timeout(5):
         await oven.turn()
 
@@ -107,12 +111,12 @@ async def test_the_longer_bakes_take_the_fewer_may_wait() -> None:
         await oven.turn()
         baked(oven, clock, 0.01)
     await oven.turn()
-    assert oven.has_room
+    assert oven.has_room(1.0)
     baked(oven, clock, 100.0)
     await oven.turn()
-    assert not oven.has_room
+    assert not oven.has_room(1.0)
     oven.done(clock.now, clock.now)
-    assert oven.has_room  # whoever comes while nobody bakes finds out whether it is still so slow
+    assert oven.has_room(1.0)  # whoever comes while nobody bakes finds out whether it is still so slow
 
 
 async def test_a_report_is_of_the_last_seconds_alone() -> None:
