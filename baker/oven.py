@@ -17,8 +17,8 @@ BAKE_SHARE = 2 / 3
 """How much of a reader's patience a bake may take, its waiting included, where the rest is for what leaves in its
 place."""
 
-WINDOW = 5
-"""Reports over which waits are looked at: with one a second, the last seconds."""
+WINDOW = 3
+"""Reports over which is looked back: with one a second, the last seconds."""
 
 MEMORY = 1 / 16
 """Weight of the newest bake in the mean time of one."""
@@ -61,6 +61,7 @@ class Oven:
         self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
         self._mean_s = 0.0
         self._waits: deque[list[float]] = deque([[]], WINDOW)
+        self._most: deque[int] = deque([0], WINDOW)
         self._shed: deque[int] = deque([0], WINDOW)
         self.shed_ever = 0
 
@@ -70,6 +71,7 @@ class Oven:
 
     async def turn(self) -> None:
         """Wait until there is room to bake, first come first served. Whoever gets a turn has to give it back."""
+        self._most[-1] = max(self._most[-1], self._baking + len(self._queue) + 1)
         if self._baking < self.bounds.at_once:
             self._baking += 1
             return
@@ -103,8 +105,9 @@ class Oven:
         """Return how loaded the oven was since the last reports, ``WINDOW`` of them, and begin another."""
         waits = sorted(wait for some in self._waits for wait in some)
         wait_ms = waits[len(waits) * 99 // 100] * 1000 if waits else 0.0
-        report = Report(len(self._queue), wait_ms, sum(self._shed), self.bounds.queue)
+        report = Report(max(self._most), wait_ms, sum(self._shed), self.bounds.at_once)
         self._waits.append([])
+        self._most.append(self._baking + len(self._queue))
         self._shed.append(0)
         return report
 

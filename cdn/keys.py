@@ -22,7 +22,7 @@ key                      type    what
 ``rolls``                hash    change → how far its rolling invalidation is (``invalidator.rolling``)
 ``epoch``                string  ``number run replication``: the epoch, and which Redis it was made under
 ``epoch:making``         string  ``run replication digits``: the token of an epoch that is being made
-``origin:load``          hash    baker → its report: ``at until waiting wait shed capacity``
+``origin:load``          hash    baker → its report: ``at until baking wait shed capacity``
 =======================  ======  ==============================================================================
 """
 

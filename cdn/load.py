@@ -11,12 +11,10 @@ from redis.asyncio import Redis
 
 from cdn import keys, scripts
 
-EASY_WAIT_MS = 100.0
-"""There is headroom while 99 of 100 who ask for a bake have it after so long: what a reader may wait while a rolling
-invalidation is under way, even if every read were one that the edge has to ask for."""
-
-EASY_SHARE = 1 / 8
-"""There is headroom while so much of the queue is taken: a burst may stand in it, a tide fills it."""
+EASY_SHARE = 1 / 2
+"""There is headroom while at most so many of the bakes that are made at once were under way at any moment. How many are
+is their rate times the time of one (Little's law), so it rises with either, whether it is the baker, Redis or the
+system of record that is slow; and nobody waits for a turn yet."""
 
 FORGOTTEN_MS = 15_000
 """A baker whose last report has not held for so long is gone: who cannot reach Redis bakes nothing either. Until then
@@ -27,11 +25,11 @@ it may be one that is too loaded to report, so its load is unknown."""
 class Report:
     """What one baker says of the last seconds.
 
-    ``waiting`` bakes are in its queue, which holds ``capacity``; 99 of 100 who asked for a bake had it after
-    ``wait_ms``; ``shed`` asked and got none, but what was baked last, or 503.
+    ``baking``: the most bakes that were under way or waited for their turn at any moment, of ``capacity`` that are made
+    at once. 99 of 100 who asked for a bake had it after ``wait_ms``. ``shed`` asked and got none.
     """
 
-    waiting: int = 0
+    baking: int = 0
     wait_ms: float = 0.0
     shed: int = 0
     capacity: int = 0
@@ -39,7 +37,7 @@ class Report:
     @property
     def easy(self) -> bool:
         """Tell whether this baker has headroom."""
-        return not self.shed and self.wait_ms <= EASY_WAIT_MS and self.waiting <= self.capacity * EASY_SHARE
+        return not self.shed and self.baking <= self.capacity * EASY_SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ class Load:
 
     async def report(self, baker: str, report: Report, holds_ms: int) -> None:
         """Say how loaded a baker is, and for how long that holds unless it says something else."""
-        words = f"{report.waiting} {report.wait_ms:.1f} {report.shed} {report.capacity}"
+        words = f"{report.baking} {report.wait_ms:.1f} {report.shed} {report.capacity}"
         call = scripts.call(scripts.REPORT, (keys.ORIGIN_LOAD,), baker, holds_ms, FORGOTTEN_MS, words)
         await scripts.execute(self._redis, [call])
 
@@ -101,5 +99,5 @@ class Load:
 
 
 def _read(value: bytes) -> Reported:
-    at_ms, until_ms, waiting, wait_ms, shed, capacity = value.split()
-    return Reported(int(at_ms), int(until_ms), Report(int(waiting), float(wait_ms), int(shed), int(capacity)))
+    at_ms, until_ms, baking, wait_ms, shed, capacity = value.split()
+    return Reported(int(at_ms), int(until_ms), Report(int(baking), float(wait_ms), int(shed), int(capacity)))

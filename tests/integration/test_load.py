@@ -4,7 +4,7 @@ from cdn import keys
 from cdn.load import Load, Report
 from tests.integration.house import House
 
-EASY = Report(waiting=1, wait_ms=12.5, shed=0, capacity=512)
+EASY = Report(baking=1, wait_ms=12.5, shed=0, capacity=64)
 
 
 async def test_what_two_bakers_report_is_one_answer(house: House) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from cdn.load import EASY_WAIT_MS, FORGOTTEN_MS, Headroom, Report, Reported, headroom
+from cdn.load import FORGOTTEN_MS, Headroom, Report, Reported, headroom
 
 NOW = 1_000_000
-EASY = Report(waiting=0, wait_ms=3.0, shed=0, capacity=512)
+EASY = Report(baking=2, wait_ms=3.0, shed=0, capacity=64)
 
 
 def reported(report: Report = EASY, *, left_ms: int = 1000, at_ms: int = NOW) -> Reported:
@@ -14,17 +14,16 @@ def reported(report: Report = EASY, *, left_ms: int = 1000, at_ms: int = NOW) ->
 
 
 def test_bakers_that_wait_for_nothing_have_headroom() -> None:
-    found = headroom([reported(), reported(Report(0, 9.0, 0, 512), at_ms=NOW - 700)], NOW)
+    found = headroom([reported(), reported(Report(0, 9.0, 0, 64), at_ms=NOW - 700)], NOW)
     assert found == Headroom(wide=True, wait_ms=9.0, known=True, at_ms=NOW - 700)
 
 
 @pytest.mark.parametrize(
     "hard",
     [
-        Report(0, EASY_WAIT_MS + 1, 0, 512),  # their readers wait
-        Report(65, 3.0, 0, 512),  # an eighth of the queue, and one
-        Report(0, 3.0, 1, 512),  # somebody was turned away
-        Report(1, 3.0, 0, 0),  # no queue at all: whoever waits is one too many
+        Report(33, 3.0, 0, 64),  # more than half of those at once
+        Report(2, 3.0, 1, 64),  # somebody was turned away
+        Report(1, 3.0, 0, 1),  # there is no half of one
     ],
 )
 def test_one_baker_without_headroom_is_enough(hard: Report) -> None:
@@ -32,8 +31,8 @@ def test_one_baker_without_headroom_is_enough(hard: Report) -> None:
     assert (found.wide, found.known) == (False, True)
 
 
-def test_a_burst_in_the_queue_leaves_headroom() -> None:
-    assert headroom([reported(Report(64, EASY_WAIT_MS, 0, 512))], NOW).wide
+def test_slow_bakes_of_which_few_are_under_way_leave_headroom() -> None:
+    assert headroom([reported(Report(32, 900.0, 0, 64))], NOW) == Headroom(True, 900.0, True, NOW)
 
 
 def test_where_nobody_reports_nothing_is_known() -> None:
