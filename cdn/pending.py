@@ -138,10 +138,7 @@ class PendingSet:
         """Note that the edge accepted a batch under this name."""
         flying = replace(minted, invalidation=invalidation, accepted_ms=await self._now_ms())
         await self._store(flying)
-        await scripts.execute(
-            self._redis,
-            [scripts.call(scripts.FLY, self._keys(shard)[3:5], minted.batch.id) for shard in minted.shards],
-        )
+        await scripts.execute(self._redis, self._fly(minted))
         return flying
 
     async def unknown(self, minted: Minted) -> Minted:
@@ -151,15 +148,16 @@ class PendingSet:
         return unsent
 
     async def completed(self, minted: Minted) -> Minted | None:
-        """Note that a batch is complete everywhere. Forget those whose taps it carried, and itself if it needs none.
+        """Note that a batch is complete everywhere. Forget those whose taps it carried, then itself if it needs none.
 
-        Returns what is stored of it now: None, or a batch that awaits its second tap.
+        Returns what is stored of it now: None, or a batch that awaits its second tap. Before that is stored, it is not
+        known to be complete, so whoever dies in between leaves it to be asked after again.
         """
-        awaits = replace(minted, done_ms=minted.done_ms or await self._now_ms()) if minted.taps else None
-        if awaits is not None:
-            await self._store(awaits)
-        covered = [tapped for tapped in await self.stored() if tapped.batch.id in minted.covers]
-        await scripts.execute(self._redis, self._forget(covered if awaits else [*covered, minted]))
+        stored = await self.stored() if minted.covers else []
+        covered = [command for each in stored if each.batch.id in minted.covers for command in self._drops(each)]
+        awaits = replace(minted, done_ms=await self._now_ms()) if minted.taps else None
+        last = self._drops(minted) if awaits is None else [*self._fly(minted), self._kept(awaits)]
+        await scripts.execute(self._redis, [*covered, *last])
         return awaits
 
     async def stored(self) -> list[Minted]:
@@ -182,7 +180,10 @@ class PendingSet:
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     async def _store(self, minted: Minted) -> None:
-        await self._redis.hset(self._batches, minted.batch.id, _row(minted))
+        await scripts.execute(self._redis, [self._kept(minted)])
+
+    def _kept(self, minted: Minted) -> scripts.Command:
+        return ("HSET", self._batches, minted.batch.id, _row(minted))
 
     async def _claim(self, batch: str, waiting: Mapping[int, Sequence[Waiting]]) -> int:
         calls = [
@@ -196,11 +197,11 @@ class PendingSet:
         words = [word for entry in entries for word in (entry.tag, entry.merged)]
         return scripts.call(scripts.CLAIM, self._keys(shard)[:4], batch, *words)
 
-    def _forget(self, batches: Iterable[Minted]) -> list[scripts.Command]:
-        """Return what takes batches out of their shards, and only then out of the store into the trail."""
-        return [command for minted in batches for command in self._drops(minted)]
+    def _fly(self, minted: Minted) -> list[scripts.Command]:
+        return [scripts.call(scripts.FLY, self._keys(shard)[3:5], minted.batch.id) for shard in minted.shards]
 
     def _drops(self, minted: Minted) -> list[scripts.Command]:
+        """Return what takes a batch out of its shards, and only then out of the store into the trail."""
         places = [key for shard in minted.shards for key in self._keys(shard)[3:5]]
         trail = keys.trail(self._edge)
         return [

@@ -76,4 +76,4 @@ class Mortal(Clocked):
 def connected(url: str, kind: type[UnixDomainSocketConnection] = Clocked) -> Redis:
     """Return a client over connections of a kind, of the embedded Valkey at a URL."""
     path = url.removeprefix("unix://").partition("?")[0]
-    return Redis.from_pool(ConnectionPool(connection_class=kind, path=path, protocol=2))
+    return Redis.from_pool(ConnectionPool(connection_class=kind, path=path, protocol=2, socket_timeout=None))

@@ -165,12 +165,13 @@ class Truth:
             if any(tag in tags.dropped for tag in answer.leaving.tags) or self._left_over(answer, tags.readers):
                 answer.outdated_ms = now_ms if answer.outdated_ms is None else answer.outdated_ms
 
-    def drop(self, edge: str, entries: Iterable[Waiting], now_ms: int) -> None:
+    def drop(self, edge: str, entries: Iterable[Waiting], now_ms: int, *, wide: bool) -> None:
         """Note that an edge is told of entries: it drops what is there, and with a second tap what is on its way."""
         for entry in entries:
+            tag = "o" if wide and Flag.COVERED in entry.flags else entry.tag
             for answer in self.answers:
                 is_there = answer.left_ms + self.transit_ms < now_ms
-                if entry.tag in answer.leaving.tags and (is_there or Flag.TAP in entry.flags):
+                if tag in answer.leaving.tags and (is_there or Flag.TAP in entry.flags):
                     answer.held.discard(edge)
 
     def missed(self, now_ms: int, waiting: Mapping[str, Mapping[str, Waiting]]) -> list[Answer]:

@@ -58,11 +58,15 @@ class Record:
 
 @dataclass(frozen=True)
 class Mint:
-    """A batch is minted of what an edge's planner saw, now or when it last looked; then it looks, if it is to."""
+    """A batch is minted of what an edge's planner saw, now or when it last looked; then it looks, if it is to.
+
+    ``wide``: one ``o`` goes in place of the leftover readers' own tags.
+    """
 
     edge: str
     late: bool
     looks: bool
+    wide: bool
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ steps = st.one_of(
     st.builds(Pass, st.sampled_from(WAITS_MS)),
     st.one_of(
         wides,
-        st.builds(Mint, st.sampled_from(EDGES), st.booleans(), st.booleans()),
+        st.builds(Mint, st.sampled_from(EDGES), st.booleans(), st.booleans(), st.booleans()),
         st.builds(Release, st.sampled_from(EDGES)),
         st.builds(Doubt, st.sampled_from([1, 100])),
     ),
@@ -183,7 +187,7 @@ class Shard:
     async def mint(self, step: Mint) -> None:
         """Mint a batch of all that was seen."""
         seen = self.seen[step.edge] if step.late else await self.look(step.edge)
-        self.truth.drop(step.edge, self.reference.claim(step.edge, seen), self.reference.now_ms)
+        self.truth.drop(step.edge, self.reference.claim(step.edge, seen), self.reference.now_ms, wide=step.wide)
         await self.pending[step.edge].mint([entry.tag for entry in seen], {SHARD: seen})
         if step.looks:
             self.seen[step.edge] = await self.look(step.edge)
