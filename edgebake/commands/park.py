@@ -117,14 +117,17 @@ def document(row: "ParkedRow") -> dict[str, Any]:
 
 
 def table(rows: "list[ParkedRow]") -> object:
-    """Return the parked changes as a table for people."""
+    """Return the parked changes as a table for people: an id is never cut, for it is what they type next."""
     from rich.table import Table
     from rich.text import Text
 
-    made = Table("change", "what", "of", "parked", "tries", "error", box=None, pad_edge=False)
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
+    made.add_column("change", no_wrap=True)
+    made.add_column("about")
+    made.add_column("error", overflow="fold")
     for row in rows:
-        cells = (row.change, row.kind, row.subject, _moment(row.parked_ms), str(row.tries), row.error)
-        made.add_row(*map(Text, cells))
+        about = f"{row.subject} ({row.kind})\nparked {_moment(row.parked_ms)}\nafter {row.tries} tries"
+        made.add_row(Text(row.change), Text(about), Text(row.error))
     return made
 
 
