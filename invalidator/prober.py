@@ -21,7 +21,6 @@ from cdn.pending import Minted, PendingSet
 from feeds import keys, scripts
 from feeds.change import Change, decode
 from feeds.errors import RecordUnavailable
-from feeds.progress import now_ms
 from feeds.record import Record
 from feeds.stream import Entry, came
 from invalidator.audit import (
@@ -92,9 +91,11 @@ class Prober:
     def __init__(
         self, redis: Redis, record: Record, viewer: Viewer, pending: Sequence[PendingSet], effort: Effort
     ) -> None:
+        """The time is the viewer's."""
         self._redis = redis
         self._record = record
         self._viewer = viewer
+        self._now_ms = viewer.now_ms
         self._pending = pending
         self._effort = effort
         self._panel = Panel(redis, record, effort.feeds)
@@ -112,16 +113,20 @@ class Prober:
         await self._panel.fill()
         await asyncio.gather(*(self._read(user) for user in self._panel.users))
         self._cases = asyncio.TaskGroup()
-        helpers = [asyncio.create_task(loop()) for loop in (self._watch, self._keep_warm)]
-        try:
+        async with asyncio.TaskGroup() as helpers:
+            helpers.create_task(self._watch())
+            helpers.create_task(self._keep_warm())
             async with self._cases:
                 await self._follow()
-        finally:
             self.stop.set()
-            await asyncio.gather(*helpers)
         if self._open:
             self.tally.fate("open", len(self._open))
         return self.tally
+
+    @property
+    def awaited(self) -> int:
+        """How many of the changes that it took up are not live, as far as it knows."""
+        return sum(not case.known_ms for case in self._open.values())
 
     # Which changes
 
@@ -190,7 +195,7 @@ class Prober:
         accepted = await self._patiently(lambda: self._redis.hget(keys.change(change_id), "accepted"))
         probes = [Probe(face.user, face.answer) for face in faces]
         tags = tags_of(change, [face.user for face in faces], topics)
-        case = self._open[change_id] = Case(change_id, change, int(accepted or now_ms()), probes, tags=tags)
+        case = self._open[change_id] = Case(change_id, change, int(accepted or self._now_ms()), probes, tags=tags)
         self._moved[change_id] = asyncio.Event()
         self._cases.create_task(self._probe(case))
         self._taken += 1
@@ -214,7 +219,7 @@ class Prober:
     async def _due(self, case: Case, due_ms: int) -> bool:
         """Wait for a time, and look meanwhile when the change is live and while taps are awaited; False: stopped."""
         moved, live = self._moved[case.id], bool(case.known_ms)
-        while (left_s := (due_ms - now_ms()) / 1000) > 0 and not self.stop.is_set():
+        while (left_s := (due_ms - self._now_ms()) / 1000) > 0 and not self.stop.is_set():
             tapping = case.done_ms and not case.known_ms
             if await came(moved, min(left_s, TAP_LOOK_S if tapping else 0.5)):
                 moved.clear()
@@ -294,10 +299,11 @@ class Prober:
                 probe.held = holds(probe.before, case.needed(probe.user), case.readable_ms)
         case.sent_ms = case.sent_ms or int(row.get(b"sent", 0))
         if case.sent_ms and not under_way:
-            case.done_ms = case.done_ms or now_ms()
+            case.done_ms = case.done_ms or self._now_ms()
         if b"live" in row and not case.known_ms:
-            case.live_ms, case.known_ms = int(row[b"live"]), now_ms()
-        self._moved[case.id].set()
+            case.live_ms, case.known_ms = int(row[b"live"]), self._now_ms()
+        if case.id in self._moved:
+            self._moved[case.id].set()
 
     # The panel
 

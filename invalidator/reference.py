@@ -19,6 +19,8 @@ async def page_of(record: Record, user: str, shown: Page, *, order: str, own_pos
     if found is None or found.state is UserState.DELETED:
         return Page(404 if found is None else 410)
     settings = found.settings
+    if settings.feed_visibility == "private":
+        return Page(404)
     ranked = (order if settings.order == "default" else settings.order) == "ranked"
     limit = 1000 if ranked else min(PAGE, settings.page_size)
     entries = await record.proposals(user, before=None, limit=limit, own=own_posts)

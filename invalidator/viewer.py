@@ -1,5 +1,7 @@
 """A viewer: reads feeds through the edge as any client does, without a word that would make it pass its cache."""
 
+from collections.abc import Callable
+
 import httpx
 
 from cdn.errors import EdgeMisconfigured
@@ -14,16 +16,20 @@ MISSING_S = 5
 
 
 class Viewer:
-    """Reads first pages as JSON. ``life_s``: how long an edge may serve one, stale while it refreshes it included."""
+    """Reads first pages as JSON. ``life_s``: how long an edge may serve one, stale while it refreshes it included.
 
-    def __init__(self, http: httpx.AsyncClient, url: str, life_s: int) -> None:
+    ``clock`` tells the audit's time, in Unix milliseconds.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, url: str, life_s: int, clock: Callable[[], int] = now_ms) -> None:
         self._http = http
         self._url = url.rstrip("/")
         self._life_s = life_s
+        self.now_ms = clock
 
     async def read(self, user: str) -> Answer:
         """Return what the edge answers for a user's feed. Raises EdgeMisconfigured where it keeps the count back."""
-        asked_ms = now_ms()
+        asked_ms = self.now_ms()
         try:
             got = await self._http.get(f"{self._url}/feed/{user}/feed.json")
             page = read(got.status_code, got.content)

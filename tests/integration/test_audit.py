@@ -3,14 +3,26 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
 from cdn.edge import Batch, Receipt
 from cdn.local.objects import Objects
 from feeds import keys
-from feeds.command import Command, CreatePost, DeletePost, EditPost, Follow, Invalidate, PutUser, RenameUser, Unfollow
+from feeds.command import (
+    Command,
+    CreatePost,
+    DeletePost,
+    EditPost,
+    Follow,
+    Invalidate,
+    PutSettings,
+    PutUser,
+    RenameUser,
+    Unfollow,
+)
+from feeds.progress import now_ms
 from feeds.relay import Relay
 from feeds.worker import Worker
 from invalidator.audit import Seen
@@ -22,8 +34,7 @@ from tests.integration.baking import before, config, follows, open_bakers, post,
 from tests.integration.house import FakeEdge, House, until
 from tests.integration.local_edge import World, listen, local_edge, serving
 
-LOOKS_S = (0.1, 2.0)
-"""The last one has to come after a change is live, on a busy machine too."""
+LOOKS_S = (1.0, 60.0)
 LIFE_S = 300
 LEASE_MS = 100
 """Short, for it is how long a loop that is told to stop may wait for an entry."""
@@ -46,6 +57,16 @@ class Dropping(FakeEdge):
         return receipt
 
 
+class Clock:
+    """The time, and as much more as a test says."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def __call__(self) -> int:
+        return now_ms() + round(self.ahead_s * 1000)
+
+
 @dataclass
 class Street:
     """A house with everybody at work, a local edge before its baker, and what the audit needs."""
@@ -53,20 +74,38 @@ class Street:
     house: House
     world: World
     http: httpx.AsyncClient
+    clock: Clock = field(default_factory=Clock)
+
+    def prober(self, changes: int, feeds: int = 10) -> Prober:
+        """Return the audit of so many changes."""
+        viewer = Viewer(self.http, self.world.proxy_url, LIFE_S, self.clock)
+        effort = Effort(LIFE_S, feeds, looks_s=LOOKS_S, once=changes)
+        return Prober(self.house.redis, self.house.record, viewer, [self.house.pending], effort)
 
     async def audited(self, *commands: Command, feeds: int = 10) -> Tally:
         """Let the audit keep feeds warm, make changes one after the other, and return what it found."""
-        house = self.house
-        effort = Effort(LIFE_S, feeds, looks_s=LOOKS_S, once=len(commands))
-        prober = Prober(
-            house.redis, house.record, Viewer(self.http, self.world.proxy_url, LIFE_S), [house.pending], effort
-        )
-        probing = asyncio.create_task(prober.run())
-        await prober.ready.wait()
-        for command in commands:
-            await house.apply(command)
-            await house.redis.publish(keys.WAKE_RELAY, "")
-        return await probing
+        prober = self.prober(len(commands), feeds)
+        async with asyncio.TaskGroup() as group:
+            probing = group.create_task(prober.run())
+            await prober.ready.wait()
+            for command in commands:
+                await self.apply(command)
+            await self.passed(prober)
+        return probing.result()
+
+    async def apply(self, command: Command) -> None:
+        """Make a change."""
+        await self.house.apply(command)
+        await self.house.redis.publish(keys.WAKE_RELAY, "")
+
+    async def passed(self, prober: Prober) -> None:
+        """Let the time of the last look come, once the audit has seen all its changes live."""
+        await until(lambda: _has_seen_all(prober), seconds=60)
+        self.clock.ahead_s += LOOKS_S[-1]
+
+
+async def _has_seen_all(prober: Prober) -> bool:
+    return prober.closing.is_set() and not prober.awaited
 
 
 @asynccontextmanager
@@ -122,6 +161,7 @@ async def test_what_an_edge_swallowed_is_found_and_named(house: House) -> None:
         "post-edited": (EditPost(post="post-0001", title="Another"), "p-post-0001"),
         "post-withdrawn": (DeletePost(post="post-0002"), "p-post-0002"),
         "profile-changed": (RenameUser(user="grace", name="Amazing"), "a-grace"),
+        "settings-changed": (PutSettings(user="ada", feed_visibility="private"), "u-ada"),
     }
     async with open_street(house, lambda tag: True) as street:
         tally = await street.audited(*(command for command, _ in about.values()), feeds=3)
@@ -156,14 +196,15 @@ async def test_whom_a_change_concerns_is_in_the_panel_for_the_next(house: House)
     async with open_street(house) as street:
         await before(house, PutUser(user="zoe", name="Zoe"), PutUser(user="hal", name="Hal"))
         await before(house, Follow(user="zoe", author="hal"))
-        effort = Effort(LIFE_S, 1, looks_s=LOOKS_S, once=1)
-        prober = Prober(house.redis, house.record, Viewer(street.http, street.world.proxy_url, LIFE_S), [], effort)
-        probing = asyncio.create_task(prober.run())
-        await prober.ready.wait()
-        await house.apply(CreatePost(post="hal-1", author="hal", title="One"))
-        await until(lambda: _was_read(street.world, "zoe"))
-        await house.apply(CreatePost(post="hal-2", author="hal", title="Two"))
-        tally = await probing
+        prober = street.prober(1, feeds=1)
+        async with asyncio.TaskGroup() as group:
+            probing = group.create_task(prober.run())
+            await prober.ready.wait()
+            await street.apply(CreatePost(post="hal-1", author="hal", title="One"))
+            await until(lambda: _was_read(street.world, "zoe"), seconds=60)
+            await street.apply(CreatePost(post="hal-2", author="hal", title="Two"))
+            await street.passed(prober)
+        tally = probing.result()
     assert tally.fates["nowhere"] == 1
     assert tally.fates["judged"] == 1
 
