@@ -17,7 +17,7 @@ from baker.artifact import Artifact
 from baker.bake import Bakery
 from baker.freshness import LAST_S, LATE_S, Freshness
 from baker.memory import Memory
-from baker.oven import Oven, Overloaded
+from baker.oven import BAKE_SHARE, Oven, Overloaded
 from baker.paths import Target
 from baker.seen import Seen
 from cdn.errors import RedisForgot
@@ -93,34 +93,16 @@ class Door:
         self._seen = seen
         self._memory = memory
         self._oven = oven
-        self._fence: Tick[Leaving, int | None] = Tick(fence.passes)
-        self._guards: Tick[Sparing, bool] = Tick(fence.spares)
+        patience_s = oven.bounds.patience_s  # half of it a trip: one may have to wait for another
+        self._fence: Tick[Leaving, int | None] = Tick(fence.passes, trip_s=patience_s / 2)
+        self._guards: Tick[Sparing, bool] = Tick(fence.spares, trip_s=patience_s * (1 - BAKE_SHARE) / 2)
         self._flights: dict[Target, _Flight] = {}
 
     async def answer(self, target: Target) -> Answer:
-        """Return what leaves for a target. Raises Overloaded, or what a bake raises.
-
-        Nobody waits for longer than an edge does, whatever it is that does not answer.
-        """
-        try:
-            async with asyncio.timeout(self._oven.bounds.patience_s) as patience:
-                return await self._answer(target)
-        except TimeoutError as error:
-            if not patience.expired():
-                raise
-            raise Overloaded(f"{target.page}: Redis or the system of record does not answer in time") from error
-
-    async def close(self) -> None:
-        """Give up the bakes for which nobody waits any longer."""
-        tasks = [flight.task for flight in self._flights.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _answer(self, target: Target) -> Answer:
         """Answer from memory, from a bake under way, from one of its own, or with what was baked last.
 
-        Who comes while a bake is on its way out waits for it, and then takes it through the fence again.
+        Who comes while a bake is on its way out waits for it, and then takes it through the fence again. Nobody waits
+        for longer than an edge does: trips and bakes have their time. Raises Overloaded, or what a bake raises.
         """
         while True:
             if (flight := self._flights.get(target)) is None:
@@ -139,6 +121,13 @@ class Door:
                 return await self._last(target, "time")
             if in_time:
                 return answer
+
+    async def close(self) -> None:
+        """Give up the bakes for which nobody waits any longer."""
+        tasks = [flight.task for flight in self._flights.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _again(self, kept: Artifact) -> Answer | None:
         """Take what memory keeps through the fence; it is outdated where it does not pass."""
