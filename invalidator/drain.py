@@ -110,7 +110,8 @@ class Drain:
         self.woken = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Drain until ``stop`` is set."""
+        """Drain until ``stop`` is set. Where this failed and is called again, what is stored is taken up anew."""
+        self._ours = False
         while not stop.is_set():
             self.woken.clear()
             wait = await self.step() if await self.hold() else IDLE_S
@@ -284,7 +285,7 @@ class Drain:
         if not (waiting := await self._board.waiting(WAITING)):
             return
         edges = [shards, *[await other.read(ALL_SHARDS, 0) for other in self._others]]
-        until = now_ms() - self._limits.forgotten_ms
+        until = max(state.now_ms for state in shards.values()) - self._limits.forgotten_ms
         sent = [change for change in waiting if not change.sent and _past(change, edges, "sent")]
         live = [change for change in waiting if change.readable_ms <= until or _past(change, edges, "live")]
         await self._board.sent([change.change for change in sent])

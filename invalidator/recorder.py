@@ -60,6 +60,7 @@ class Recorder:
                 swept = loop.time()
                 await self._take_one_by_one(await self._group.take_over(AT_ONCE), again=True)
                 await self._group.trim()
+                await self._ledger.trim()
 
     async def _take(self, entries: Sequence[Entry]) -> None:
         """Take new entries together; where some cannot be recorded, each by itself."""

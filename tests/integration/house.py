@@ -33,6 +33,7 @@ from feeds.stream import Group
 from feeds.timeline import Timelines
 from feeds.truth import Truth
 from invalidator.drain import Drain, Patience
+from invalidator.means import Money, Origin
 from invalidator.plan import Limits
 from invalidator.recorder import Recorder
 
@@ -200,11 +201,33 @@ class House:
             self.redis, self.record, followers, self.timelines, days=days, per_hour=per_hour, linger_ms=LINGER_MS
         )
 
-    def drain_of(self, edge: FakeEdge, *others: str, patience: Patience = AT_ONCE) -> Drain:
+    def drain_of(
+        self,
+        edge: FakeEdge,
+        *others: str,
+        patience: Patience = AT_ONCE,
+        limits: Limits | None = None,
+        origin: Origin | None = None,
+        money: Money | None = None,
+    ) -> Drain:
         """Return a new drain loop, as a process that starts has one."""
-        budget = CallBudget(self.redis, f"account-of-{edge.name}", 0)
-        limits = Limits(edge.max_items, FORGOTTEN_MS, self.transit_ms, complete_ms=1000)
-        return Drain(self.redis, edge, self.board, budget, limits, poll_s=0.0, patience=patience, others=others)
+        calls = CallBudget(self.redis, f"account-of-{edge.name}", 0)
+        return Drain(
+            self.redis,
+            edge,
+            self.board,
+            calls,
+            limits or self.limits_of(edge),
+            poll_s=0.0,
+            patience=patience,
+            origin=origin,
+            money=money,
+            others=others,
+        )
+
+    def limits_of(self, edge: FakeEdge) -> Limits:
+        """Return what an edge takes, and how long things take there."""
+        return Limits(edge.max_items, FORGOTTEN_MS, self.transit_ms, complete_ms=1000)
 
     def by_hand(self, statement: str) -> None:
         """Change the system of record behind everybody's back."""
