@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import bake, bulk, day, fanout, freshness, invalidate, items, memory, rebuild, recompute, replay
+from bench import bake, bulk, day, fanout, freshness, invalidate, items, memory, rebuild, recompute, replay, stampede
 from bench.report import Report, Say
 
 DATA = Path("data")
@@ -69,6 +69,10 @@ BENCHES = {
     "recompute": Bench(
         "A full recalculation of a million timelines, from packed inputs in Redis to the last write.",
         lambda wished, say: recompute.run(wished.data, full=wished.full, say=say),
+    ),
+    "stampede": Bench(
+        "Every feed dropped at once, or shard by shard, while all are read at the edge.",
+        lambda wished, say: stampede.run(full=wished.full, say=say),
     ),
 }
 
