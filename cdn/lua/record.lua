@@ -126,6 +126,7 @@ local function take(tag)
 end
 
 local unsure = tonumber(redis.call("GET", KEYS[6]) or 0) >= now
+local gained = #readers > 0
 for i = 1, #dropped, 2 do
   local flags = dropped[i]
   for _, tag in ipairs(dropped[i + 1]) do
@@ -135,15 +136,16 @@ for i = 1, #dropped, 2 do
     elseif not idle then
       demand(tag, flags)
     end
+    gained = gained or string.find(tag, "^[at]%-") ~= nil
   end
+end
+if unsure and gained then  -- readers may have answers that the ledger lacks, and nobody may have named them
+  pend_everywhere("o", TAP)
+  readers = {}
 end
 
 -- A reader whose living answers all carry one of the sources is reached by that source's tag. One who has an answer
 -- without is a leftover: their own tag waits, and whatever of theirs lacks a source counts as dropped.
-if unsure and #readers > 0 then
-  pend_everywhere("o", TAP)
-  readers = {}
-end
 for i = 1, #readers, 2 do
   local sources = readers[i]
   for user in string.gmatch(readers[i + 1], "[^\n]+") do

@@ -75,7 +75,7 @@ class Reference:
                 self._pend(tag, flags | Flag.TAP if late or unsure else flags)
             else:
                 self._demand(tag, flags)
-        if unsure and tags.readers:
+        if unsure and (tags.readers or any(tag[:2] in ("a-", "t-") for tag in tags.dropped)):
             self._pend("o", Flag.TAP)
             return made + 1
         return made + sum(self._gained(user, each.sources) for each in tags.readers for user in each.users.split("\n"))

@@ -200,6 +200,7 @@ async def test_while_a_shard_is_unsure_whatever_is_dropped_waits(ground: Ground)
     assert await ground.gained(5, (2,), *(f"user{number}" for number in range(100))) == 1
     entries = await ground.entries(5)
     assert {tag: entry.flags for tag, entry in entries.items()} == {"p-1": Flag.TAP, "o": Flag.TAP}
+    assert await ground.recorded("t-1", shards=[5]) == {5: 2}, "o too: readers may have been forgotten"
     await ground.at(BEGIN_MS + 61_000)
     assert await ground.recorded("p-2", shards=[5]) == {5: 0}
 
