@@ -14,6 +14,15 @@ from baker.reporter import Reporter
 from cdn import keys
 from cdn.errors import RedisForgot
 from cdn.load import Load
+from feeds.command import (
+    Command,
+    DeletePost,
+    DeleteUser,
+    EditPost,
+    PutSettings,
+    RenameUser,
+    UnpublishPost,
+)
 from feeds.ids import shard_of
 from tests.integration.baking import (
     Baker,
@@ -196,6 +205,34 @@ async def test_nothing_of_which_something_was_deleted_or_made_private_leaves(hou
         await house.recorded(guard)
         async with full(baker):
             assert again(await baker.get(DAN))
+
+
+@pytest.mark.parametrize(
+    ("command", "leaves"),
+    [
+        (DeletePost(post="post-0001"), False),
+        (UnpublishPost(post="post-0001"), False),
+        (PutSettings(user="dan", feed_visibility="private"), False),
+        (DeleteUser(user="dan"), False),
+        (DeleteUser(user="grace"), False),  # the author of what the feed shows
+        (EditPost(post="post-0001", title="New"), True),
+        (PutSettings(user="dan", page_size=1), True),
+        (RenameUser(user="grace", name="Admiral"), True),
+        (post(9), True),
+        (PutSettings(user="eve", feed_visibility="private"), True),  # somebody else's
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_changes_that_delete_or_hide_hold_back_what_was_baked_before(
+    house: House, command: Command, leaves: bool
+) -> None:
+    await readers(house)
+    async with open_baker(house, PATIENT) as baker:
+        await outdated(house, baker)
+        await house.read(command)
+        async with full(baker):
+            answer = await baker.get(DAN)
+            assert (again(answer), answer.headers.get("edgebake-late")) == ((False, "2") if leaves else (True, None))
 
 
 async def test_a_guard_that_comes_between_two_answers_stops_the_second(house: House) -> None:
