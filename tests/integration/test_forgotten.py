@@ -3,88 +3,23 @@
 import asyncio
 import os
 import shutil
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from redis import Redis
 from redis.exceptions import RedisError
 
-from edgebake.valkey import EmbeddedValkey
 from feeds.errors import Refused
 from tests.integration.house import House, until
 from tests.integration.town import PATHS, Town, at_work, open_town, shown, truth
 from tests.integration.wired import wired_house
+from tests.service import Service
 
 WRITES = 6
 """Writes before a loss, and as many after it; a few of them go on meanwhile."""
 
 SEEDS = pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 10))])
-
-
-class Service:
-    """Two Valkeys, of which one serves at the address that everybody knows; the other one replicates it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.serving, self.other = EmbeddedValkey(folder / "a"), EmbeddedValkey(folder / "b")
-        self.address = folder / "service.sock"
-        self.serving.start()
-        self._lead_to(self.serving)
-
-    @property
-    def url(self) -> str:
-        """Where the serving one is found, whichever that is."""
-        return f"unix://{self.address}"
-
-    def close(self) -> None:
-        """End both."""
-        self.serving.stop()
-        self.other.stop()
-
-    async def replicate(self) -> None:
-        """Begin to replicate, and return once the replica is there."""
-        self.other.start()
-        with Redis.from_url(self.other.url) as replica:
-            replica.replicaof("127.0.0.1", self.serving.port)
-
-            async def linked() -> bool:
-                return bool(replica.info("replication")["master_link_status"] == "up")
-
-            await until(linked)
-
-    def lag(self) -> None:
-        """Let the replica hear nothing any more."""
-        with Redis.from_url(self.other.url) as replica:
-            replica.replicaof("127.0.0.1", 1)
-
-    def promote(self) -> None:
-        """Let the replica serve, with what it has."""
-        with Redis.from_url(self.other.url) as replica:
-            replica.replicaof("NO", "ONE")
-        self.serving, self.other = self.other, self.serving
-        self._lead_to(self.serving)
-
-    def demote(self) -> None:
-        """Let the one that served replicate its successor; connections to it stay."""
-        with Redis.from_url(self.other.url) as replica:
-            replica.replicaof("127.0.0.1", self.serving.port)
-
-    def written(self) -> tuple[Path, int]:
-        """Return the append-only file, and how long it is."""
-        newest = max((self.serving.folder / "appendonlydir").glob("*.incr.aof"))
-        return newest, newest.stat().st_size
-
-    def kill(self) -> None:
-        """End the one that serves as a crash does."""
-        assert self.serving.process is not None
-        os.kill(self.serving.process.pid, signal.SIGKILL)
-        self.serving.process.wait()
-
-    def _lead_to(self, server: EmbeddedValkey) -> None:
-        self.address.unlink(missing_ok=True)
-        self.address.symlink_to(server.socket)
 
 
 @pytest.fixture
@@ -149,8 +84,7 @@ async def test_a_redis_that_is_flushed_under_a_house_at_work(
 
         async def lose() -> list[str]:
             changes = await some_writes(town)
-            with Redis.from_url(service.url) as client:
-                client.flushall()
+            service.flush()
             return changes
 
         await survives(town, lose)
@@ -187,7 +121,7 @@ async def test_a_replica_that_lags_is_promoted(
     async with a_town(service, sqlite_ready, tmp_path, seed) as town:
 
         async def lose() -> list[str]:
-            await service.replicate()
+            await asyncio.to_thread(service.replicate)
             changes = await some_writes(town, 3)
             service.lag()
             changes += await some_writes(town)
