@@ -157,11 +157,12 @@ class Contents:
 
 
 def answer(user: str, draw: random.Random) -> Leaving:
-    """Return the answer of a full page, with as many tags as an artifact may carry."""
+    """Return the answer of a full page with as many tags as an artifact may carry, and more sources than found room."""
     shard = shard_of(user)
     shown = [f"p-hn-{33_000_000 + draw.randint(1, POSTS)}" for _ in range(PAGE)]
-    drawn = [f"a-{name(draw.randint(1, AUTHORS))}" for _ in range(CARRIED - PAGE - 3)]
-    return Leaving(shard, 0, frozenset(), ["g", f"s-{shard:02x}", f"u-{user}", *shown, *drawn], HORIZON_MS)
+    sources = draw.sample(range(1, AUTHORS + 1), CARRIED - PAGE - 4)
+    tags = ["g", f"s-{shard:02x}", f"u-{user}", "o", *shown, *(f"a-{name(source)}" for source in sources)]
+    return Leaving(shard, 0, frozenset(), tags, HORIZON_MS, user, tuple(sources))
 
 
 def _listed(users: Iterable[str]) -> bytes:
