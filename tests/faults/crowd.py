@@ -57,7 +57,7 @@ class Crowd:
                 thread.join()
 
     def recovered(self, seconds: float = 60) -> float:
-        """Return how many seconds it takes until all that was accepted up to now is live, and nothing to be replayed."""
+        """Return how many seconds it takes until all that was accepted up to now is live, and not to be replayed."""
         began = time.monotonic()
         with contextlib.closing(sqlite3.connect(self.running.found["database"].partition("///")[2])) as database:
             ((newest,),) = database.execute("SELECT max(row) FROM outbox")
