@@ -21,6 +21,7 @@ from cdn.pending import Minted, PendingSet
 from feeds import keys, scripts
 from feeds.change import Change, decode
 from feeds.errors import RecordUnavailable
+from feeds.parts import chunks
 from feeds.record import Record
 from feeds.stream import Entry, came
 from invalidator.audit import (
@@ -57,6 +58,9 @@ BLOCK_MS = 250
 WATCH_S = 0.05
 TAP_LOOK_S = 1.0
 """Seconds between two looks where the first items of a change are complete and second taps are awaited."""
+
+WARM_AT_ONCE = 4
+"""Feeds that are read at once at the beginning: each is a bake, perhaps."""
 
 AGAIN_S = 2.5
 AGAIN = 3
@@ -111,7 +115,8 @@ class Prober:
     async def run(self) -> Tally:
         """Probe until ``closing``, then until every change that was taken up had its last look, or ``stop``."""
         await self._panel.fill()
-        await asyncio.gather(*(self._read(user) for user in self._panel.users))
+        for users in chunks(self._panel.users, WARM_AT_ONCE):
+            await asyncio.gather(*map(self._read, users))
         self._cases = asyncio.TaskGroup()
         async with asyncio.TaskGroup() as helpers:
             helpers.create_task(self._watch())

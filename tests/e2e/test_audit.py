@@ -12,14 +12,14 @@ def test_the_audit_follows_what_is_published_and_finds_no_miss(demo: Running) ->
     feed = demo.read(f"/feed/{demo.found['users'][0]}/feed.json").json()
     authors = sorted({item["authors"][0]["url"].rpartition("/")[2] for item in feed["items"]})
     audit = subprocess.Popen(
-        [COMMAND, "--data-dir", str(demo.folder), "audit", "--once", "2", "--within", "6", "--json"],
+        [COMMAND, "--data-dir", str(demo.folder), "audit", "--once", "2", "--sample", "12", "--within", "6", "--json"],
         cwd=demo.folder.parent,
         env={},
         stdout=subprocess.PIPE,
         text=True,
     )
     assert audit.stdout is not None
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + 2 * PATIENCE_S
     for number in count():
         assert time.monotonic() < deadline, "the audit took up two changes in time"
         if audit.poll() is not None:
