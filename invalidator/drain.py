@@ -31,6 +31,8 @@ IDLE_S = 0.25
 """How long the loop sleeps where nobody wakes it: what other processes recorded is found after this at the latest."""
 
 WAITING = 2000
+AT_ONCE = 1000
+"""Tags of a shard that are looked at for one batch, in a storm: more than any edge takes in that time."""
 DENIED_AT_ONCE = 3
 """Batches that the edge denies for good, until somebody changes something, before no further one is tried."""
 
@@ -152,6 +154,9 @@ class Drain:
         """Plan the next batch and mint it; return how many seconds there is nothing new to send."""
         view = await self._view(shards)
         planned = plan(view, self._limits)
+        if GLOBAL in planned.tags and any(state.size > len(state.waiting) for state in shards.values()):
+            most = max(state.size for state in shards.values())  # it drops what was not looked at, too
+            planned = plan(replace(view, shards=await self._pending.read(ALL_SHARDS, most)), self._limits)
         self._watch.planned(planned)
         await self._forget(planned)
         if planned.tags:
@@ -270,7 +275,7 @@ class Drain:
     def _room(self) -> int:
         """Return how many tags of a shard are worth reading: what can go, and one to know that more waits."""
         free = self._limits.max_in_progress - in_progress(attempt.minted for attempt in self._open.values())
-        return max(1, min(self._limits.max_items, free))
+        return max(1, min(self._limits.max_items, free, AT_ONCE))
 
     async def _global_ms(self) -> int:
         (last,) = await scripts.execute(self._redis, [("GET", keys.last_global(self._edge.name))])

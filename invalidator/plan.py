@@ -20,6 +20,8 @@ from cdn.tags import GLOBAL, OVERFLOW
 GLOBAL_EVERY_MS = 600_000
 """The planner's own ``g`` goes at most so often: everything that it drops comes back to the origin."""
 
+TAP, URGENT, COVERED = map(int, (Flag.TAP, Flag.URGENT, Flag.COVERED))
+
 Entries = Mapping[int, tuple[Waiting, ...]]
 """Waiting entries, by shard."""
 
@@ -102,47 +104,51 @@ class Plan:
 
 @dataclass(slots=True)
 class Item:
-    """A tag and all entries that it drops. ``place`` among what waits in a shard, the lowest: the age of the oldest."""
+    """A tag, the entries that it drops, and the tags that these waited as.
+
+    ``place`` is the lowest among what waits in a shard: the age of the oldest. ``urgent``: one of them is a deletion's
+    or a matter of privacy. ``covered``: ``o`` drops them all as well. ``tapped``: one needs a second tap.
+    """
 
     tag: str
     place: int
     entries: list[tuple[int, Waiting]] = field(default_factory=list)
-
-    @property
-    def urgent(self) -> bool:
-        """Whether it is a deletion's or a matter of privacy."""
-        return any(entry.flags & Flag.URGENT for _, entry in self.entries)
+    tags: list[str] = field(default_factory=list)
+    urgent: bool = False
+    covered: bool = True
+    tapped: bool = False
 
     @property
     def goes_first(self) -> bool:
         """Whether nothing goes before it: ``g`` takes all else along."""
         return self.tag == GLOBAL or self.urgent
 
-    @property
-    def covered(self) -> bool:
-        """Whether ``o`` drops the same."""
-        return all(entry.flags & Flag.COVERED for _, entry in self.entries)
-
-    def is_tapped(self, view: View, limits: Limits) -> bool:
-        """Tell whether it needs a second tap: at every edge of several tiers, or where an answer may be on its way."""
-        return limits.tap_all or any(needs_tap(entry, view, limits) for _, entry in self.entries)
+    def add(self, shard: int, entry: Waiting, place: int, *, tapped: bool) -> None:
+        """Add an entry that it drops."""
+        flags = int(entry.flags)  # plain numbers: a storm brings tens of thousands
+        self.place = min(self.place, place)
+        self.entries.append((shard, entry))
+        self.urgent = self.urgent or bool(flags & URGENT)
+        self.covered = self.covered and bool(flags & COVERED)
+        self.tapped = self.tapped or tapped
 
 
 def needs_tap(entry: Waiting, view: View, limits: Limits) -> bool:
-    """Tell whether an answer from before may still be on its way to the edge, or whether it must not matter."""
-    if entry.flags & Flag.URGENT:
+    """Tell whether an answer from before may be on its way, or at an inner tier, or whether that must not matter."""
+    flags = int(entry.flags)
+    if limits.tap_all or flags & URGENT:
         return True
-    return bool(entry.flags & Flag.TAP) and view.now_ms < entry.at_ms + limits.transit_ms
+    return bool(flags & TAP) and view.now_ms < entry.at_ms + limits.transit_ms
 
 
 def plan(view: View, limits: Limits) -> Plan:
     """Return the next batch, what to forget, and why the rest waits. See the module's words."""
     alive, released = _released(view, limits)
-    items, widened = _widened(_items(alive), view, limits)
+    items, widened = _widened(_items(alive, view, limits), view, limits)
     due, over = _taps(view, limits)
     call = _Call(view, limits)
     left = _fill(call, items, due)
-    if _is_late(items, limits) and not view.wide:
+    if left and not view.wide and _is_late(items, view, limits):
         left = {tag: Why.HEADROOM if why is Why.QUOTA else why for tag, why in left.items()}
     return Plan(
         tags=(*call.tags, *call.tapping),
@@ -187,7 +193,7 @@ class _Call:
         left: dict[str, Why] = {}
         for item in items:
             if why := self._take(item):
-                left |= _because(why, [item])
+                left.update(dict.fromkeys(item.tags, why))
         return left
 
     def cover_all(self, due: Iterable[Minted]) -> bool:
@@ -205,10 +211,10 @@ class _Call:
         return _by_shard(entry for item in self._taken for entry in item.entries)
 
     def _take(self, item: Item) -> Why | None:
-        more = [tag for tag in self._taps_of(item) if tag not in self.taps]
         is_new = item.tag not in self.tapping  # a second tap that is due drops what has just changed as well
         if len(self.tags) + len(self.tapping) + is_new > self._room:
             return Why.QUOTA
+        more = [tag for tag in self._taps_of(item) if tag not in self.taps]
         if more and len(self.taps) + len(more) > self._limits.max_taps:
             return Why.QUOTA
         cost = is_new + len(more)
@@ -227,7 +233,7 @@ class _Call:
 
     def _taps_of(self, item: Item) -> Sequence[str]:
         """Return what to tap again. Where ``g`` took along a few that need it, those by name: that is narrower."""
-        if not item.is_tapped(self._view, self._limits):
+        if not item.tapped:
             return ()
         if item.tag != GLOBAL or self._limits.tap_all:
             return (item.tag,)
@@ -248,7 +254,7 @@ def _fill(call: _Call, items: Sequence[Item], due: Sequence[Minted]) -> dict[str
 
 
 def _because(why: Why, items: Iterable[Item]) -> dict[str, Why]:
-    return {entry.tag: why for item in items for _, entry in item.entries}
+    return {tag: why for item in items for tag in item.tags}
 
 
 def _released(view: View, limits: Limits) -> tuple[Entries, Entries]:
@@ -257,23 +263,22 @@ def _released(view: View, limits: Limits) -> tuple[Entries, Entries]:
     alive: dict[int, tuple[Waiting, ...]] = {}
     over: dict[int, tuple[Waiting, ...]] = {}
     for shard, state in view.shards.items():
-        alive[shard] = tuple(entry for entry in state.waiting if entry.at_ms > until or entry.flags & Flag.URGENT)
+        alive[shard] = tuple(entry for entry in state.waiting if entry.at_ms > until or int(entry.flags) & URGENT)
         if len(alive[shard]) < len(state.waiting):
             kept = {entry.tag for entry in alive[shard]}
             over[shard] = tuple(entry for entry in state.waiting if entry.tag not in kept)
     return alive, over
 
 
-def _items(waiting: Entries) -> list[Item]:
+def _items(waiting: Entries, view: View, limits: Limits) -> list[Item]:
     """Return the tags that wait, the oldest of every shard before the second oldest of any."""
     found: dict[str, Item] = {}
     for shard, entries in waiting.items():
         for place, entry in enumerate(entries):
             item = found.get(entry.tag)
             if item is None:
-                item = found[entry.tag] = Item(entry.tag, place)
-            item.place = min(item.place, place)
-            item.entries.append((shard, entry))
+                item = found[entry.tag] = Item(entry.tag, place, tags=[entry.tag])
+            item.add(shard, entry, place, tapped=needs_tap(entry, view, limits))
     return sorted(found.values(), key=lambda item: item.place)
 
 
@@ -282,7 +287,7 @@ def _widened(items: list[Item], view: View, limits: Limits) -> tuple[list[Item],
     asked = {item.tag for item in items}
     if GLOBAL in asked:
         return [_joined(GLOBAL, items)], ""
-    if _is_late(items, limits) and _may_go_global(view):
+    if _may_go_global(view) and _is_late(items, view, limits):
         return [_joined(GLOBAL, items)], GLOBAL
     covered = [item for item in items if item.covered]
     if OVERFLOW in asked and covered:
@@ -292,9 +297,11 @@ def _widened(items: list[Item], view: View, limits: Limits) -> tuple[list[Item],
     return items, ""
 
 
-def _is_late(items: Sequence[Item], limits: Limits) -> bool:
-    """Tell whether so much waits that it cannot go out before it is pointless."""
-    return len(items) > limits.backlog
+def _is_late(items: Sequence[Item], view: View, limits: Limits) -> bool:
+    """Tell whether so much waits that it cannot go out before it is pointless, by what is seen of it."""
+    seen = sum(len(state.waiting) for state in view.shards.values())
+    there = sum(state.size for state in view.shards.values())
+    return seen > 0 and len(items) * there / seen > limits.backlog
 
 
 def _may_go_global(view: View) -> bool:
@@ -310,7 +317,16 @@ def _overflowed(items: Sequence[Item]) -> list[Item]:
 
 
 def _joined(tag: str, items: Sequence[Item]) -> Item:
-    return Item(tag, min(item.place for item in items), [entry for item in items for entry in item.entries])
+    """Return the item that drops what these would."""
+    return Item(
+        tag,
+        min(item.place for item in items),
+        [entry for item in items for entry in item.entries],
+        [name for item in items for name in item.tags],
+        urgent=any(item.urgent for item in items),
+        covered=all(item.covered for item in items),
+        tapped=any(item.tapped for item in items),
+    )
 
 
 def _taps(view: View, limits: Limits) -> tuple[list[Minted], tuple[str, ...]]:

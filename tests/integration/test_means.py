@@ -115,4 +115,5 @@ async def test_a_backlog_becomes_g_once_in_ten_minutes(house: House) -> None:
             await house.recorded(f"p-{number}", shards=[number])
         await drain.step()
     assert house.edge.calls[0].tags == ("g",)
+    assert await house.pending.stored() == []
     assert len(house.edge.calls[1].tags) == 2
