@@ -48,5 +48,5 @@ def fault_of(error: BaseException) -> Fault:
 
 
 def told(error: BaseException) -> str:
-    """Return an error as an operator reads it: its class and its first 500 characters."""
-    return f"{type(error).__name__}: {error}"[:500]
+    """Return an error as an operator reads it: its class and its first 500 characters, for the middle of a sentence."""
+    return f"{type(error).__name__}: {error}"[:500].rstrip(". ")

@@ -55,16 +55,16 @@ class Parking:
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Keep the gauge of parked changes, and cover those that wait for a cover of everything."""
-        known = 0
+        first = True
         while not stop.is_set():
             try:
                 count = await self._record.parked_count()
+                metrics.PARKED.set(count)
+                if count and first:
+                    log.error("Changes are parked, and not live: `edgebake park list` shows them (%d).", count)
                 if count:
                     await self._record.cover_parked()
-                if count > known:
-                    log.error("%d changes are parked and not live: see `edgebake park list`.", count)
-                metrics.PARKED.set(count)
-                known = count
+                first = False
             except RecordUnavailable as error:
                 log.warning("How many changes are parked is not known now: %s", error)
             await came(stop, LOOK_S)
