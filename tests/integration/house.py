@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +11,10 @@ from pathlib import Path
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 
-from cdn import scripts
 from cdn.edge import Batch, Receipt
 from cdn.errors import EdgeError
-from cdn.fence import Fence, Leaving
-from cdn.ledger import ALL_SHARDS, Ledger, Tags
-from cdn.pending import CallBudget, Flag, PendingSet
+from cdn.ledger import Ledger
+from cdn.pending import CallBudget
 from feeds import affected, keys
 from feeds.activity import Activity
 from feeds.affected import Affected
@@ -36,12 +34,11 @@ from invalidator.drain import Drain, Patience
 from invalidator.means import Money, Origin
 from invalidator.plan import Limits
 from invalidator.recorder import Recorder
+from tests.integration.ground import EDGE, MINUTE_MS, Ground
 
 Compare = Callable[[AbstractConnection], Awaitable[None]]
 
-MINUTE_MS = 60_000
 AT_ONCE = Patience(0.0, 0.0, 0.0)
-EDGE = "main"
 FORGOTTEN_MS = 5 * MINUTE_MS
 """How long after a change an edge may have something from before it."""
 LINGER_MS = 20 * MINUTE_MS
@@ -101,16 +98,6 @@ class FakeEdge:
         """Nothing is open."""
 
 
-class Unwatched:
-    """Keeps nothing that the fence would have to take away."""
-
-    def recorded(self, tag: str) -> None:
-        """There is nothing to let go of."""
-
-    def unsure(self) -> None:
-        """There is nothing to let go of."""
-
-
 class Held(Record):
     """The system of record behind a gate: a read that a test holds has read, and comes back when the test says so."""
 
@@ -159,7 +146,7 @@ def _nobody_waits() -> None:
 
 
 @dataclass
-class House:
+class House(Ground):
     """Every part of the loop but the baker, over one Redis and one system of record."""
 
     redis: Redis
@@ -172,6 +159,7 @@ class House:
     """What new connections do first, where they are as those of a process."""
 
     def __post_init__(self) -> None:
+        super().__init__(self.redis)
         self.copies = Copies(self.redis)
         self.truth = Truth(self.redis, self.record)
         self.timelines = Timelines(self.redis, self.record)
@@ -179,8 +167,6 @@ class House:
         self.fanout = Fanout(self.redis, self.record, self.timelines, self.activity, linger_ms=LINGER_MS)
         self.relay = Relay(self.redis, self.record)
         self.board = Board(self.redis, self.record)
-        self.pending = PendingSet(self.redis, EDGE)
-        self.fence = Fence(self.redis, Unwatched())
         self.ledger = Ledger(self.redis, [EDGE], self.transit_ms)
         self.recorder = Recorder(self.redis, self.ledger, self.board, "recorder", wake=_nobody_waits)
         self.drain = self.drain_of(self.edge)
@@ -269,31 +255,6 @@ class House:
         """Return how far a change is."""
         progress = await self.board.of(change)
         return progress.state if progress else None
-
-    async def note(self, shard: int) -> int:
-        """Note a shard's count, as a bake does before it reads anything."""
-        command = self.fence.note(shard)
-        (reply,) = await scripts.execute(self.redis, [command])
-        return self.fence.noted(shard, command, reply)
-
-    async def leave(self, shard: int, *tags: str, noted: int | None = None, horizon_ms: int = MINUTE_MS) -> int | None:
-        """Let an answer with these tags leave; return its count where it passed."""
-        noted = await self.note(shard) if noted is None else noted
-        (user,) = [tag[2:] for tag in tags if tag.startswith("u-")] or [""]
-        return (await self.fence.passes([Leaving(shard, noted, set(tags), tags, horizon_ms, user)]))[0]
-
-    async def recorded(self, *tags: str, shards: Iterable[int] = ALL_SHARDS) -> Mapping[int, int]:
-        """Record tags in shards; return how many of them that made pending."""
-        found = await self.ledger.record({shard: Tags(dict.fromkeys(tags, Flag.PLAIN)) for shard in shards})
-        return {shard: result.pending for shard, result in found.items()}
-
-    async def waiting(self) -> dict[str, list[int]]:
-        """Return what waits to be sent: tags, and the shards they wait in."""
-        waiting: dict[str, list[int]] = {}
-        for shard, state in (await self.pending.read(ALL_SHARDS, 10_000)).items():
-            for entry in state.waiting:
-                waiting.setdefault(entry.tag, []).append(shard)
-        return waiting
 
     async def _reported(self) -> list[Affected]:
         await self._affected.create()

@@ -19,7 +19,8 @@ from edgebake.valkey import EmbeddedValkey
 from feeds import keys, redis_epoch
 from feeds.errors import RecordUnavailable
 from feeds.record import Record
-from tests.integration.house import EDGE, MINUTE_MS, House
+from tests.integration.ground import EDGE, MINUTE_MS
+from tests.integration.house import House
 from tests.integration.wired import epochs_of, wired, wired_house
 
 SECOND = epoch.first_count(2)

@@ -7,7 +7,8 @@ from cdn.ledger import Readers, Tags
 from cdn.load import Headroom
 from feeds.command import CreatePost, DeletePost, EditPost, PutUser
 from feeds.ids import shard_of
-from tests.integration.house import MINUTE_MS, House
+from tests.integration.ground import MINUTE_MS
+from tests.integration.house import House
 
 ADA = shard_of("ada")
 

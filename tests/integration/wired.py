@@ -9,7 +9,8 @@ from redis.asyncio import ConnectionPool, Redis
 from edgebake.epochs import Epochs
 from edgebake.wiring import packed
 from feeds.record import Record
-from tests.integration.house import EDGE, MINUTE_MS, House
+from tests.integration.ground import EDGE, MINUTE_MS
+from tests.integration.house import House
 
 
 def wired(url: str, epochs: Epochs) -> Redis:
