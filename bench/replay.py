@@ -107,8 +107,9 @@ class _Run:
         await self._feed(1.0 if full else 0.1)
         crowd = crowd_of(self._data)
         for title, sequence in sequences(self._data, crowd, self._say).items():
-            await self._sequence(title, crowd, sequence)
-        await self._real(crowd, 10_000 if full else 500)
+            for every in EVERY if full else EVERY[1:2]:
+                await self._sequence(title, crowd, sequence, every)
+        await self._real(crowd, 10_000 if full else 300)
 
     async def _feed(self, share: float) -> None:
         reads, changes = round(READS * share), round(CHANGES * share)
@@ -117,13 +118,12 @@ class _Run:
         outcome = await played(self._settings, Play(crowd, at, made, LOCATIONS, shield=True))
         _one_feed(self._report, outcome, reads, changes)
 
-    async def _sequence(self, title: str, crowd: Crowd, sequence: Sequence[str]) -> None:
-        for every in EVERY:
-            self._say(f"{title}: {len(sequence):,} reads, a change every {every:,}")
-            made = changes_of(self._data, crowd, len(sequence) // every, every / A_SECOND)
-            at = ((number / A_SECOND, user) for number, user in enumerate(sequence))
-            outcome = await played(self._settings, Play(crowd, at, made))
-            _sequence(self._report, f"{title}, {every:,} reads a change", sequence, outcome)
+    async def _sequence(self, title: str, crowd: Crowd, sequence: Sequence[str], every: int) -> None:
+        self._say(f"{title}: {len(sequence):,} reads, a change every {every:,}")
+        made = changes_of(self._data, crowd, len(sequence) // every, every / A_SECOND)
+        at = ((number / A_SECOND, user) for number, user in enumerate(sequence))
+        outcome = await played(self._settings, Play(crowd, at, made))
+        _sequence(self._report, f"{title}, {every:,} reads a change", sequence, outcome)
 
     async def _real(self, crowd: Crowd, count: int) -> None:
         self._say(f"{count:,} changes of the real data")
