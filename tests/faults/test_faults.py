@@ -98,7 +98,15 @@ def test_redis_fails_over_to_a_replica_that_lags(site: Site) -> None:
     site.survives("Redis failed over to a replica that lags", fail_over)
 
 
-@pytest.mark.parametrize("mood", ["quota", "throttled", "unavailable", "silent"])
+@pytest.mark.parametrize(
+    "mood",
+    [
+        "quota",
+        pytest.param("throttled", marks=pytest.mark.long),
+        pytest.param("unavailable", marks=pytest.mark.long),
+        "silent",
+    ],
+)
 def test_the_edges_api_refuses(site: Site, mood: Mood) -> None:
     def refuse() -> None:
         before = site.proxy.refused
