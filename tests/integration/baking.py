@@ -19,6 +19,7 @@ from baker.app import Feeds
 from baker.kitchen import Config, create_app
 from baker.oven import Bounds
 from baker.reads import TEXTS
+from cdn import epoch
 from cdn import scripts as cdn_scripts
 from edgebake.wiring import packed
 from feeds import scripts as feeds_scripts
@@ -296,6 +297,12 @@ async def meanwhile(house: House, hold: Hold, *commands: Command) -> None:
     await held(hold)
     await house.read(*commands)
     hold.go.set()
+
+
+async def forgotten(house: House) -> None:
+    """Let Redis lose everything, and begin its second epoch."""
+    await house.redis.flushall()
+    await cdn_scripts.execute(house.redis, [*epoch.raised(2), epoch.made(2, "another")])
 
 
 async def during(house: House, hold: Hold, reading: Awaitable[httpx.Response], *commands: Command) -> httpx.Response:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from cdn import epoch, scripts
 from cdn import keys as cdn_keys
+from cdn import scripts
 from feeds.command import (
     Block,
     Command,
@@ -26,6 +26,7 @@ from tests.integration.baking import (
     config,
     during,
     follows,
+    forgotten,
     held,
     late,
     ledger,
@@ -224,8 +225,7 @@ async def test_a_redis_that_forgot_all_lets_nothing_old_pass(house: House, baker
     await house.read(PutSettings(user="ada", page_size=10))
     old = await baker.get(FEED)
     await before(house, EditPost(post="post-0001", title="New"))
-    await house.redis.flushall()
-    await scripts.execute(house.redis, [*epoch.raised(2), epoch.made(2, "another")])
+    await forgotten(house)
     answer = await baker.get(FEED, if_none_match=old.headers["etag"])
     assert titles(answer) == ["Title 2", "New", "Title 0"]
     assert answer.headers["cache-control"] == LASTING
