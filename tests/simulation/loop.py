@@ -38,6 +38,7 @@ class Loop(asyncio.AbstractEventLoop):
     def __init__(self, random: Random) -> None:
         self.world = Process("world", 0)
         self._random = random
+        self._outside = Context()
         self._now = 0.0
         self._timers: list[tuple[float, int, asyncio.TimerHandle, Process]] = []
         self._turns: list[Process] = []
@@ -52,16 +53,27 @@ class Loop(asyncio.AbstractEventLoop):
         """Start a process."""
         process = Process(name, self._pids)
         self._pids += 1
-        self._in(process, lambda: self.create_task(main()))
+        self._in(process, lambda: self.create_task(self._whole(process, main)))
         return process
+
+    async def _whole(self, process: Process, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a process's main coroutine; what it raises fails the schedule, for nothing is to end a process."""
+        try:
+            await main()
+        except Exception as error:
+            self._failed = self._failed or error
+
+    def run_in(self, process: Process, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Start a task in a process."""
+        self._in(process, lambda: self.create_task(coroutine))
 
     def outside(self, callback: Callable[..., object], *args: Any) -> None:
         """Call back soon in the world outside, whoever is running now."""
-        self._in(self.world, lambda: self.call_soon(callback, *args))
+        self.call_soon(callback, *args, context=self._outside)
 
     def outside_later(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
         """Call back later in the world outside."""
-        self._in(self.world, lambda: self.call_later(delay, callback, *args))
+        self.call_later(delay, callback, *args, context=self._outside)
 
     def begin(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start a task of the world outside."""
@@ -131,7 +143,7 @@ class Loop(asyncio.AbstractEventLoop):
             for handle in waiting:
                 self._queue(process, handle)
 
-        self._in(self.world, lambda: self.call_at(process.asleep_until, again))
+        self.call_at(process.asleep_until, again, context=self._outside)
 
     def _queue(self, process: Process, handle: asyncio.Handle) -> None:
         if process.alive:

@@ -387,6 +387,21 @@ def rpush(store: Store, words: Words) -> Any:
 
 
 @command
+def lpush(store: Store, words: Words) -> Any:
+    found = store.make(words[0], Listed)
+    found[:0] = reversed(words[1:])
+    return len(found)
+
+
+@command
+def ltrim(store: Store, words: Words) -> Any:
+    if (found := store.find(words[0], Listed)) is not None:
+        found[:] = found[_span(len(found), words[1], words[2])]
+        store.tidy(words[0], found)
+    return OK
+
+
+@command
 def lrange(store: Store, words: Words) -> Any:
     found = store.find(words[0], Listed) or Listed()
     return list(found[_span(len(found), words[1], words[2])])

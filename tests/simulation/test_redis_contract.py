@@ -78,6 +78,8 @@ OTHERS = [
     _command("SISMEMBER", KEYS, NAMES),
     _command("SCARD", KEYS),
     _command("RPUSH", KEYS, SOME),
+    _command("LPUSH", KEYS, SOME),
+    _command("LTRIM", KEYS, INDICES, INDICES),
     _command("LRANGE", KEYS, INDICES, INDICES),
     _command("LLEN", KEYS),
     _command("LREM", KEYS, st.just(0), NAMES),

@@ -18,14 +18,14 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as Broken
 from redis.exceptions import ResponseError
 
-from tests.simulation.loop import Loop
+from tests.simulation.loop import Loop, Process
 from tests.simulation.redis import Refusal, Server
 
 Trip = list[list[bytes]]
 parse_error: Callable[[str], ResponseError] = BaseParser.parse_error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Weather:
     """How bad the network is: seconds that a message takes on average, shares of trips that are slow, cut in two and
     broken."""
@@ -42,6 +42,7 @@ class Session:
     """One connection, as both ends see it."""
 
     network: "Network"
+    owner: Process
     open: bool = True
     arrived: float = 0.0
     returned: float = 0.0
@@ -58,6 +59,14 @@ class Session:
         """Let whoever reads look again."""
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
+
+    async def readable(self) -> None:
+        """Wait until there is a reply. Raises Broken where there will be none."""
+        while not self.replies:
+            if not self.open:
+                raise Broken("Connection closed by server.")
+            self.waiter = asyncio.get_running_loop().create_future()
+            await self.waiter
 
     def close(self) -> None:
         """Break: whoever reads is told, once what came before is read."""
@@ -100,7 +109,7 @@ class Network:
         await asyncio.sleep(self.delay())
         if not self.is_up or self._random.random() < self.weather.broken:
             raise Broken("Error connecting")
-        session = Session(self)
+        session = Session(self, self.loop.here())
         self.sessions[session] = None
         return session
 
@@ -153,10 +162,11 @@ class Network:
             session.channels.clear()
             return [[b"unsubscribe", None, 0]]
         if name == b"PUBLISH":
-            return [self._publish(words[1], words[2])]
+            return [self.publish(words[1], words[2])]
         return [answer(self.server, words)]
 
-    def _publish(self, channel: bytes, message: bytes) -> int:
+    def publish(self, channel: bytes, message: bytes) -> int:
+        """Send a message to all who listen; return to how many."""
         listening = [session for session in self.sessions if channel in session.channels]
         for session in listening:
             self._return(session, [[b"message", channel, message]])
@@ -192,6 +202,11 @@ class Network:
                     self._blocked[stream].remove(waiting)
                     self._return(waiting.session, [reply])
 
+    def hang_up(self, owner: Process) -> None:
+        """Let the server notice, some time, that a process is dead."""
+        for session in [session for session in self.sessions if session.owner is owner]:
+            self.loop.outside_later(self.delay(), session.close)
+
     def break_all(self) -> None:
         """Break every connection: the server is another, or not there."""
         for session in list(self.sessions):
@@ -218,7 +233,7 @@ class Wire(AbstractConnection):
     """A connection of redis-py over the simulated network."""
 
     def __init__(self, *, network: Network, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(driver_info=None, **kwargs)
         self._network = network
         self._session: Session | None = None
 
@@ -280,12 +295,11 @@ class Wire(AbstractConnection):
         if session is None:
             raise Broken("Connection closed by server.")
         try:
-            async with asyncio.timeout(None if timeout in (None, math.inf) else timeout):
-                while not session.replies:
-                    if not session.open:
-                        raise Broken("Connection closed by server.")
-                    session.waiter = asyncio.get_running_loop().create_future()
-                    await session.waiter
+            if timeout is None or timeout == math.inf:
+                await session.readable()
+            else:
+                async with asyncio.timeout(timeout):
+                    await session.readable()
         except TimeoutError:
             return None
         except BaseException:
