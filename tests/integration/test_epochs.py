@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError
+from redis.exceptions import ConnectionError, ReadOnlyError
 
 from cdn import epoch, scripts
 from cdn import keys as cdn_keys
@@ -22,6 +22,7 @@ from feeds.record import Record
 from tests.integration.ground import EDGE, MINUTE_MS
 from tests.integration.house import House
 from tests.integration.wired import epochs_of, wired, wired_house
+from tests.service import Service
 
 SECOND = epoch.first_count(2)
 
@@ -292,3 +293,22 @@ async def test_follower_lists_are_built_anew(house: House, bare: Redis) -> None:
     await forget(house)
     await house.redis.ping()
     assert int(await bare.get(keys.LISTS) or 0) > 7
+
+
+async def test_a_connection_to_what_is_no_primary_any_more_is_left(file: Path, tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    record = await Record.open(f"sqlite:///{file}", migrate=False)
+    try:
+        async with wired(service.url, epochs_of(record)) as client:
+            await client.set("key", 1)
+            await asyncio.to_thread(service.replicate)
+            service.promote()
+            service.demote()
+            with pytest.raises(ReadOnlyError):
+                await client.set("key", 2)
+            await client.set("key", 3)
+            assert await client.get("key") == b"3"
+            assert await number(client) > 1
+    finally:
+        await record.close()
+        service.close()

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.exceptions import ResponseError
 
-from feeds import keys
+from feeds import keys, scripts
 from feeds.command import CreatePost, EditPost, PutUser
 from feeds.model import PostState
 from feeds.progress import now_ms
@@ -233,3 +233,26 @@ async def test_what_was_seen_waiting_before_a_loss_is_not_live_after_its_replay(
     await house.relay.relay()
     await house.board.live([seen.change], seen.epoch)
     assert await house.state(change) == "accepted"
+
+
+async def test_a_redis_that_is_as_it_was_long_ago_is_told_all_since(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.loop(PutUser(user="ada", name="Ada"))
+    house.by_hand("UPDATE outbox SET live_ms = 9000")
+    await house.loop(PutUser(user="bob", name="Bob"))
+    relay = Relay(house.redis, house.record, replay_ms=1000)
+    await epoch(house, 2)
+    await house.redis.set(keys.KEPT, now_ms())
+    assert await relay.relay() == 1
+    await epoch(house, 3)
+    await house.redis.set(keys.KEPT, 9500)
+    assert await relay.relay() == 2
+    assert "the outbox keeps changes for a week" in caplog.text
+
+
+async def test_a_redis_is_told_that_it_has_everything(house: House) -> None:
+    began = now_ms()
+    await house.relay.relay()
+    (kept,) = await scripts.execute(house.redis, [("GET", keys.KEPT)])
+    assert began <= int(kept) <= now_ms()
