@@ -35,6 +35,7 @@ from feeds.errors import Refused
 from tests.integration.baking import (
     Baker,
     at,
+    before,
     config,
     follows,
     held,
@@ -110,10 +111,10 @@ class Shop:
 @asynccontextmanager
 async def opened(house: House) -> AsyncIterator[Shop]:
     """Open a shop where ada follows so many that not all find room, bob half as many, cay few and the tags."""
-    await house.read(*users(*READERS, GUEST, *AUTHORS))
-    await house.read(*follows("ada", *AUTHORS), *follows("bob", *AUTHORS[8:]), *follows("cay", *FEW))
-    await house.read(*follows(GUEST, *AUTHORS[2:]), *(FollowTag(user="cay", tag=tag) for tag in TAGS[:2]))
-    await house.read(*(post(number, AUTHORS[number * 7 % 25], tags=tags_for(number)) for number in range(60)))
+    await before(house, *users(*READERS, GUEST, *AUTHORS))
+    await before(house, *follows("ada", *AUTHORS), *follows("bob", *AUTHORS[8:]), *follows("cay", *FEW))
+    await before(house, *follows(GUEST, *AUTHORS[2:]), *(FollowTag(user="cay", tag=tag) for tag in TAGS[:2]))
+    await before(house, *(post(number, AUTHORS[number * 7 % 25], tags=tags_for(number)) for number in range(60)))
     async with open_bakers(house, config(), config(audience=Audience(per_hour=0))) as (baker, hosting):
         yield Shop(house, baker, hosting)
 
