@@ -99,7 +99,7 @@ class Feeds:
         encoding, validators = _conditions(scope)
         encoded = answer.artifact.encoded(encoding, self._tag_header, self._extra[target.format])
         status = answer.artifact.status
-        if status == 200 and validators and _matches(validators, encoded.etag):
+        if status == 200 and validators and answer.count is not None and _matches(validators, encoded.etag):
             status = 304
         metrics.answers(status, answer.source).inc()
         await _send(scope, send, status, _headers(answer, encoded), encoded.body)
@@ -155,15 +155,23 @@ class Feeds:
 def _headers(answer: Answer, encoded: Encoded) -> list[Header]:
     shard = answer.artifact.target.shard
     timing = f"{answer.source};dur={answer.bake_s * 1000:.2f}, fence;dur={answer.fence_s * 1000:.2f}"
+    count = answer.artifact.noted if answer.count is None else answer.count
     headers = [
         *encoded.headers,
         (b"cache-control", answer.freshness.header),
         (b"server-timing", timing.encode()),
-        (b"edgebake-count", f"{shard:02x}:{answer.artifact.noted if answer.count is None else answer.count}".encode()),
+        (b"edgebake-count", f"{shard:02x}:{count}".encode()),
     ]
-    if answer.count is None:
-        headers.append((b"edgebake-late", b"%d" % answer.late_s))
-    return headers
+    return headers if answer.count is not None else _marked(headers, answer.late_s)
+
+
+def _marked(headers: list[Header], late_s: int) -> list[Header]:
+    """Return the headers of an answer that leaves late, for so many seconds.
+
+    It has no ETag and is never a 304: an edge that revalidates keeps those headers that the 304 does not bring (RFC
+    9111 §3.2), and what it holds would be marked late for ever.
+    """
+    return [*(header for header in headers if header[0] != b"etag"), (b"edgebake-late", b"%d" % late_s)]
 
 
 def _conditions(scope: Scope) -> tuple[Encoding, bytes]:

@@ -140,7 +140,7 @@ async def test_a_late_answer_is_late_for_all_who_waited_and_with_a_validator_too
     await meanwhile(house, first, EditPost(post="post-0001", title="New"))
     await meanwhile(house, second, EditPost(post="post-0001", title="Newer"))
     answers = await asyncio.gather(*waiting)
-    assert [answer.status_code for answer in answers] == [200, 304, 304]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]  # a 304 would leave the mark with an edge
     assert {answer.headers["cache-control"] for answer in answers} == {LATE}
 
 
