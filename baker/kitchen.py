@@ -68,6 +68,7 @@ class Config:
     headers: Headers = field(default_factory=Headers)
     bounds: Bounds = field(default_factory=Bounds)
     transit_ms: int = TRANSIT_MS
+    taps_all: bool = False
 
 
 def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Renderer]:
@@ -75,7 +76,7 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
     renderer = Renderer(config.templates, public_url=config.public_url, image_hosts=config.image_hosts)
     renderer.warm()
     guard = Guard()
-    fence = Fence(redis, guard, config.transit_ms)
+    fence = Fence(redis, guard, config.transit_ms, taps_all=config.taps_all)
     reads, truth = Reads(redis, fence), Truth(redis, record)
     table = Table(guard, config.limits.weights)
     proposals, seen = _proposals(redis, record, config), Seen(redis)

@@ -94,6 +94,8 @@ async def register(settings: Settings, users: Sequence[tuple[int, str]]) -> None
         fence = Fence(redis, Guard())
         for start in range(0, len(users), TRIP):
             await fence.passes([answer(user, draw) for _, user in users[start : start + TRIP]])
+        async for key in redis.scan_iter("*:recent:*", 1000):
+            await redis.unlink(key)  # what left in the last seconds is kept twice, and a million users need longer
 
 
 def used(redis: Redis) -> Taken:

@@ -142,12 +142,16 @@ class Watcher(Protocol):
 
 
 class Fence:
-    """The fence as one process sees it. ``transit_ms`` is the longest way of an answer to the edge."""
+    """The fence as one process sees it. ``transit_ms`` is the longest way of an answer to the edge.
 
-    def __init__(self, redis: Redis, watcher: Watcher, transit_ms: int = TRANSIT_MS) -> None:
+    ``taps_all``: every item is tapped twice anyway, so the ledger is not told which tags left lately: all did.
+    """
+
+    def __init__(self, redis: Redis, watcher: Watcher, transit_ms: int = TRANSIT_MS, *, taps_all: bool = False) -> None:
         self._redis = redis
         self._watcher = watcher
         self._transit_ms = transit_ms
+        self._recent = (transit_ms // 1000 + RECENT_S, int(taps_all))
         self._tails: dict[int, Tail] = {}
 
     def note(self, shard: int) -> scripts.Command:
@@ -207,8 +211,7 @@ class Fence:
                 self._watcher.unsure()
 
     def _pass(self, shard: int, since: int, answers: _Registration) -> scripts.Command:
-        recent_s = self._transit_ms // 1000 + RECENT_S
-        return scripts.call(scripts.PASS, keys.fence(shard)[:5], since, answers.words(), recent_s)
+        return scripts.call(scripts.PASS, keys.fence(shard)[:5], since, answers.words(), *self._recent)
 
     def _verdict(self, answer: Leaving) -> int | None:
         tail = self._tails[answer.shard]

@@ -8,7 +8,7 @@ key                      type    what
 ``{ss}:fence:floor``     string  the newest count that was trimmed out of the log; older notes cannot be checked
 ``{ss}:ledger:span``     string  ``first last``: the buckets of the ledger that exist
 ``{ss}:ledger:<n>``      set     tags of answers that may be at the edge until second ``64 n`` to ``64 n + 63``
-``{ss}:recent:<n>``      set     tags of answers that left in seconds ``4 n`` to ``4 n + 3``; expires
+``{ss}:recent:<n>``      set     tags of answers that left in seconds ``4 n`` to ``4 n + 3``, ``*``: any; expires
 ``{ss}:living``          hash    user → ``<until s> <registered ms> <carried>``: all living answers under their path
 ``{ss}:unsure``          string  the second until which the ledger may lack answers that an edge holds
 ``{ss}:unsent:<edge>``   zset    pending: cache tag → the oldest count it waits for

@@ -99,6 +99,7 @@ def feeds(settings: Settings, record: Record, redis: Redis) -> tuple[Any, str]:
         headers=Headers(settings.tag_header, settings.robots),
         bounds=Bounds(settings.bakes_at_once, settings.bake_queue, patience_s=0.8 * settings.origin_timeout_s),
         transit_ms=settings.transit_ms,
+        taps_all=settings.taps_all,
     )
     app, renderer = create_app(redis, record, config)
     return app, renderer.version

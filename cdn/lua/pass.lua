@@ -4,7 +4,8 @@
 -- Unit: one shard and all answers of one loop tick.
 -- KEYS: count, log, floor, span, living
 -- ARGV: since (the caller has all records up to here),
---   JSON: [[milliseconds, [tag, …], …], [user, milliseconds, carried, …]]
+--   JSON: [[milliseconds, [tag, …], …], [user, milliseconds, carried, …]],
+--   seconds for which to keep what is recent, 1 where tags need not be told apart there ("*" is any of them)
 -- (Milliseconds until the edge must have forgotten it. Carried: "*", or the sources' numbers joined by commas. One
 -- argument, because a client packs and Redis parses thousands of them slower than cjson does one.)
 -- Returns: {count, floor, tag, its count, tag, its count, …}
@@ -31,11 +32,14 @@ for i = 1, #groups, 2 do
   for from = 1, #tags, 4000 do
     local to = math.min(from + 3999, #tags)
     redis.call("SADD", root .. "ledger:" .. bucket, unpack(tags, from, to))
-    redis.call("SADD", recent, unpack(tags, from, to))
+    if ARGV[4] ~= "1" then redis.call("SADD", recent, unpack(tags, from, to)) end
   end
   if bucket > last then last = bucket end
 end
-if #groups > 0 then redis.call("EXPIRE", recent, ARGV[3], "NX") end
+if #groups > 0 then
+  if ARGV[4] == "1" then redis.call("SADD", recent, "*") end
+  redis.call("EXPIRE", recent, ARGV[3], "NX")
+end
 local after = first .. " " .. last
 if after ~= before then redis.call("SET", KEYS[4], after) end
 

@@ -94,7 +94,7 @@ end
 local root = string.match(KEYS[4], "^(.*:)ledger:span$")
 local first, last = string.match(redis.call("GET", KEYS[4]) or "", "(%d+) (%d+)")
 local here = math.floor(now / 64)
-local buckets, recent = {}, {}
+local buckets, recent, all_recent = {}, {}, false
 for bucket = math.max(tonumber(first) or here, here), tonumber(last) or 0 do
   local key = string.format("%sledger:%d", root, bucket)
   if redis.call("EXISTS", key) == 1 then buckets[#buckets + 1] = key end
@@ -102,6 +102,7 @@ end
 for window = math.floor((now_ms - transit) / 4000), math.floor(now / 4) do
   local key = string.format("%srecent:%d", root, window)
   if redis.call("EXISTS", key) == 1 then recent[#recent + 1] = key end
+  all_recent = all_recent or redis.call("SISMEMBER", key, "*") == 1
 end
 local function clear()
   for _, bucket in ipairs(buckets) do redis.call("UNLINK", bucket) end
@@ -122,7 +123,7 @@ local function take(tag)
   if alive == 0 then return false end
   for _, window in ipairs(recent) do late = late + redis.call("SISMEMBER", window, tag) end
   if tag == "g" or kind == "s-" then clear() end
-  return true, late > 0
+  return true, late > 0 or all_recent
 end
 
 local unsure = tonumber(redis.call("GET", KEYS[6]) or 0) >= now

@@ -5,10 +5,10 @@ import time
 import pytest
 
 from cdn import keys
-from cdn.fence import TRANSIT_MS, Leaving
+from cdn.fence import TRANSIT_MS, Fence, Leaving
 from cdn.ledger import ALL_SHARDS, Ledger, Tags
 from cdn.pending import Flag, PendingSet
-from tests.integration.ground import MINUTE_MS, Ground
+from tests.integration.ground import MINUTE_MS, Ground, Unwatched
 
 BUCKET_S = 64
 BEGIN_MS = 1_800_000_000_000
@@ -203,6 +203,19 @@ async def test_while_a_shard_is_unsure_whatever_is_dropped_waits(ground: Ground)
     assert await ground.recorded("t-1", shards=[5]) == {5: 2}, "o too: readers may have been forgotten"
     await ground.at(BEGIN_MS + 61_000)
     assert await ground.recorded("p-2", shards=[5]) == {5: 0}
+
+
+async def test_where_all_is_tapped_whatever_is_alive_while_answers_leave_is_recent(ground: Ground) -> None:
+    await ground.at(BEGIN_MS)
+    await ground.leave(5, "p-1", horizon_ms=10 * MINUTE_MS)
+    await ground.at(BEGIN_MS + MINUTE_MS)
+    ground.fence = Fence(ground.redis, Unwatched(), taps_all=True)
+    await ground.leave(5, "p-2", "p-3", horizon_ms=10 * MINUTE_MS)
+    await ground.recorded("p-1", "p-2", shards=[5])
+    await ground.at(BEGIN_MS + 2 * MINUTE_MS)
+    await ground.recorded("p-3", shards=[5])
+    flags = {tag: entry.flags for tag, entry in (await ground.entries(5)).items()}
+    assert flags == {"p-1": Flag.TAP, "p-2": Flag.TAP, "p-3": Flag.PLAIN}
 
 
 async def test_every_edge_has_it_pending(ground: Ground) -> None:
