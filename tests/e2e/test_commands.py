@@ -89,6 +89,22 @@ def test_invalidate_drops_one_user_and_no_other(demo: Running) -> None:
     assert demo.read(f"/feed/{other}").headers["x-cache"] == "Hit from cloudfront"
 
 
+def test_a_rolling_invalidation_drops_everybody_and_says_how_far_it_is(demo: Running) -> None:
+    users = ["roller-1", "roller-2"]
+    for user in users:
+        demo.until_live(demo.write("PUT", f"/api/users/{user}", {"name": user.title()}))
+        demo.read(f"/feed/{user}")
+    rolled = on(demo, "invalidate", "--global", "--rolling", "--wait")
+    assert rolled.returncode == 0, rolled.stderr
+    said = rolled.stdout.splitlines()
+    assert said[0].startswith("accepted: everything, change ")
+    assert said[-1].startswith("live after ")
+    assert all(demo.read(f"/feed/{user}").headers["x-cache"] == "Miss from cloudfront" for user in users)
+    refused = on(demo, "invalidate", "--user", users[0], "--rolling")
+    assert refused.returncode == 2
+    assert "--rolling goes with --global" in refused.stderr
+
+
 def test_an_import_keeps_what_it_can_and_says_the_rest(demo: Running, tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_text("id,name\nimported-1,One\nNot An Id,Two\nimported-3,Three\n")
     imported = on(demo, "import", "users", str(tmp_path / "users.csv"))
