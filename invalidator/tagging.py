@@ -149,7 +149,7 @@ def by_shard(parts: Iterable[Affected]) -> dict[int, Tags]:
     """Return what each shard has to record for these parts."""
     found: dict[int, Tags] = defaultdict(Tags)
     for part in parts:
-        flags = Flag.URGENT if is_urgent(part.change) else Flag(0)
+        flags = Flag.URGENT if is_urgent(part.change) else Flag.PLAIN
         for tag in dropped_tags(part):
             for shard in shards_of(tag):
                 found[shard].drop(tag, flags)
@@ -157,14 +157,18 @@ def by_shard(parts: Iterable[Affected]) -> dict[int, Tags]:
             for shard in shards_of(tag):
                 found[shard].guards.add(tag)
         for section in (*part.sections, *(_sections(part.users) if part.sources else ())):
-            of_shard = found[shard_of(section.partition("\n")[0])]
-            if part.sources:
-                of_shard.readers.append(Readers(part.sources, section))
-                of_shard.guards.update(source_tags(part))
-            else:
-                for tag in section_tags(section):
-                    of_shard.drop(tag, flags)
+            _add(section, part, found[shard_of(section.partition("\n")[0])], flags)
     return found
+
+
+def _add(section: str, part: Affected, of_shard: Tags, flags: Flag) -> None:
+    """Add users of one shard: as readers of the part's sources, under the guard of these, or else by their tags."""
+    if part.sources:
+        of_shard.readers.append(Readers(part.sources, section))
+        of_shard.guards.update(source_tags(part))
+        return
+    for tag in section_tags(section):
+        of_shard.drop(tag, flags)
 
 
 def section_tags(section: str) -> list[str]:
