@@ -117,7 +117,7 @@ class Door:
             in_time = not flight.leaving
             try:
                 answer = await asyncio.shield(flight.answer)
-            except Overloaded:
+            except (Overloaded, TimeoutError):
                 return await self._last(target, "time")
             if in_time:
                 return answer
