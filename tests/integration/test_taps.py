@@ -1,6 +1,7 @@
 """Second taps: what may have been on its way to the edge, or at an inner tier, is dropped once more."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -60,6 +61,19 @@ async def test_a_deletion_is_dropped_again_whenever_its_answers_left(far: House)
     (change,) = await far.loop(DeletePost(post="p1"))
     assert await far.state(change) == "sent"
     await far.step()
+    assert far.edge.items == ["p-p1", "p-p1"]
+    assert await far.state(change) == "live"
+
+
+async def test_an_edge_of_several_tiers_is_told_everything_twice(far: House) -> None:
+    far.travel(0)
+    await far.leave(ADA, "p-p1")
+    await asyncio.sleep(0.002)
+    (change,) = await far.read(EditPost(post="p1", title="Two"))
+    drain = far.drain_of(far.edge, limits=replace(far.limits_of(far.edge), tap_all=True))
+    await drain.step()
+    assert await far.state(change) == "sent"
+    await drain.step()
     assert far.edge.items == ["p-p1", "p-p1"]
     assert await far.state(change) == "live"
 
