@@ -106,6 +106,7 @@ class Prober:
         self._open: dict[str, Case] = {}
         self._moved: dict[str, asyncio.Event] = {}
         self._known: OrderedDict[str, None] = OrderedDict()
+        self._came: asyncio.Queue[tuple[str, Change]] = asyncio.Queue()
         self._taken = 0
         self.tally = Tally(effort.looks_s)
         self.ready = asyncio.Event()
@@ -122,6 +123,7 @@ class Prober:
             helpers.create_task(self._watch())
             helpers.create_task(self._keep_warm())
             async with self._cases:
+                self._cases.create_task(self._take_up_all())
                 await self._follow()
             self.stop.set()
         if self._open:
@@ -143,13 +145,30 @@ class Prober:
         while not self.closing.is_set() and not self.stop.is_set():
             entries = await self._entries(position)
             for _, fields in entries:
-                if not self.closing.is_set():
-                    await self._meet(fields[b"id"].decode(), decode(fields[b"kind"].decode(), fields[b"body"]))
+                self._came.put_nowait((fields[b"id"].decode(), decode(fields[b"kind"].decode(), fields[b"body"])))
             position, read = entries[-1][0] if entries else position, read + len(entries)
-        later: Any = await self._redis.xrange(keys.CHANGES, min=b"(" + position)
-        _, now_added = await self._position()
-        if (unseen := now_added - added - read - len(later)) > 0:
+        if unseen := await self._patiently(partial(self._unseen, position, added + read)):
             self.tally.fate("unseen", unseen)
+
+    async def _take_up_all(self) -> None:
+        """Decide about changes beside the reading: what is not read soon, the stream drops."""
+        while not self.closing.is_set() and not self.stop.is_set():
+            if (met := await self._next()) is not None:
+                await self._meet(*met)
+
+    async def _next(self) -> tuple[str, Change] | None:
+        """Return the next change that came, None where none does for a while."""
+        try:
+            async with asyncio.timeout(BLOCK_MS / 1000):
+                return await self._came.get()
+        except TimeoutError:
+            return None
+
+    async def _unseen(self, position: bytes, known: int) -> int:
+        """Return how many entries the stream dropped before they were read, where so many are known of up to here."""
+        later: Any = await self._redis.xrange(keys.CHANGES, min=b"(" + position)
+        _, added = await self._position()
+        return max(0, added - known - len(later))
 
     async def _entries(self, position: bytes) -> list[Entry]:
         """Return what came into the stream, waiting for it; nothing where Redis does not answer now."""

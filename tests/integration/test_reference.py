@@ -8,7 +8,6 @@ from invalidator.shown import Card, Page
 from tests.integration.baking import START_MS, ada_follows_grace, before, follows, post, users
 from tests.integration.house import House
 
-
 NOTHING = Page(200)
 
 
