@@ -71,7 +71,7 @@ class Board:
         commands = [
             scripts.call(
                 scripts.PROGRESS,
-                (keys.change(part.change_id), keys.WAITING),
+                (keys.change(part.change_id), keys.WAITING, keys.EPOCH),
                 *(part.attempt, part.part, "" if part.parts is None else part.parts),
                 *(word for pair in counts.items() for word in pair),
             )

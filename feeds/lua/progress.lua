@@ -1,8 +1,15 @@
 -- Notes that a part of a change was recorded, under which counts, and whether all parts of its attempt now are.
 -- Another attempt (a worker died) may cut the parts elsewhere, so each attempt counts its own.
 -- When it is readable is by the clock of Redis: another process will compare it with the horizon.
--- Unit: one change.   KEYS: change, waiting
+-- Counts of an older epoch than Redis is in are passed over: what was recorded under them is forgotten, and the relay
+-- begins the change anew.
+-- Unit: one change.   KEYS: change, waiting, epoch
 -- ARGV: attempt, part, number of parts or "", then shard, count, …     Returns: 1 readable by this part, else 0
+local epoch = tonumber(string.match(redis.call("GET", KEYS[3]) or "", "^%d+"))
+if not epoch then return 0 end
+for i = 5, #ARGV, 2 do
+  if tonumber(ARGV[i]) < (epoch - 1) * 4294967296 then return 0 end
+end
 local attempt = ARGV[1]
 redis.call("HSET", KEYS[1], "part:" .. attempt .. ":" .. ARGV[2], 1)
 if ARGV[3] ~= "" then redis.call("HSET", KEYS[1], "parts:" .. attempt, ARGV[3]) end
