@@ -3,8 +3,8 @@
 ===========  ===========================================================================================================
 entry        ``<BIIIqIII`` live, version, generation, author, published ms, likes, comments, views; then ``<B`` number
              of tags, their numbers, and the post's id
-sources      ``<6I`` own number, then how many authors, tags, muted authors, muted tags, blocked; then these; then the
-             ids of the authors and the tags, a line each, and empty lines up to a multiple of four bytes
+sources      ids of the authors and the tags, a line each, and a NUL; ``<6I`` own number, then how many authors, tags,
+             muted authors, muted tags, blocked; then these
 taste        ``<2I`` how many authors, how many posts; then pairs of number and count
 timeline     ``<state><snapshot> <mark>\\n`` in ASCII, then post numbers
 fresh        log number times 2^32 and the post's number, in decimal
@@ -65,22 +65,26 @@ def pack_sources(sources: Sources) -> bytes:
     """Return a user's sources."""
     lists = (sources.authors, sources.tags, sources.muted_authors, sources.muted_tags, sources.blocked)
     names = "\n".join(sources.names).encode()
-    padding = b"\n" * (-len(names) % 4)  # so that numpy reads many of them as one array of numbers
-    return b"".join((_SOURCES.pack(sources.num, *map(len, lists)), *map(numbers, lists), names, padding))
+    return b"".join((names, b"\0", _SOURCES.pack(sources.num, *map(len, lists)), *map(numbers, lists)))
 
 
 def read_sources(user: str, packed: bytes, version: int = 0) -> Sources:
     """Return the sources that were packed."""
+    named, _, packed = packed.partition(b"\0")
     num, *sizes = _SOURCES.unpack_from(packed)
-    end = _SOURCES.size + 4 * sum(sizes)
-    flat = unpacked(packed[_SOURCES.size : end])
+    flat = unpacked(packed[_SOURCES.size :])
     lists, at = [], 0
     for size in sizes:
         lists.append(tuple(flat[at : at + size]))
         at += size
     authors, tags, muted_authors, muted_tags, blocked = lists
-    names = tuple(packed[end:].decode().split("\n")[: len(authors) + len(tags)])
+    names = tuple(named.decode().split("\n")) if named else ()
     return Sources(user, num, authors, tags, muted_authors, muted_tags, blocked, version, names)
+
+
+def without_names(packed: bytes) -> bytes:
+    """Return the numbers of the sources that were packed, which a recalculation reads as arrays."""
+    return packed[packed.index(b"\0") + 1 :]
 
 
 def pack_taste(taste: Taste) -> bytes:

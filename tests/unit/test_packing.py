@@ -25,7 +25,6 @@ def sources(draw: st.DrawFn) -> Sources:
 def test_sources_and_their_names_are_read_as_they_were_written(found: Sources) -> None:
     packed = packing.pack_sources(found)
     assert packing.read_sources("ada", packed, 7) == found
-    assert len(packed) % 4 == 0, "numpy reads many of them as one array"
     lists = (found.authors, found.tags, found.muted_authors, found.muted_tags, found.blocked)
     head = [found.num, *map(len, lists), *(num for listed in lists for num in listed)]
-    assert np.frombuffer(packed, "<u4")[: len(head)].tolist() == head
+    assert np.frombuffer(packing.without_names(packed), "<u4").tolist() == head
