@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -46,6 +46,24 @@ class Effort:
 
 QUICK = Effort(500, {"rolling_interval": 0.1})
 FULL = Effort(20_000, {})
+
+
+class Write(NamedTuple):
+    """A write, as the API takes it."""
+
+    method: str
+    path: str
+    body: Mapping[str, object]
+
+
+GLOBAL = Write("POST", "/api/invalidations", {"scope": "global"})
+PHASES = {
+    "nothing happens": None,
+    "global, plain": GLOBAL,
+    "global, rolling": Write("POST", "/api/invalidations", {"scope": "global", "rolling": True}),
+    "the site is renamed": Write("PUT", "/api/site", {"title": "Another title"}),
+    "publish to all": Write("POST", "/api/posts", {"post": "news", "author": STAR, "title": "News for everybody"}),
+}
 
 
 def run(*, full: bool, say: Say) -> Report:
@@ -109,14 +127,11 @@ class _Run:
         self._say("every feed is baked for the first time")
         self._cached()
         self._say("every feed is baked again")
-        self._written("/api/invalidations", {"scope": "global"})
+        self._written(GLOBAL)
         rate = self._cached()
         self._report.figures["reads a second"] = rounded(rate)
-        self._phase("nothing happens", rate, None)
-        self._phase("global, plain", rate, ("/api/invalidations", {"scope": "global"}))
-        self._phase("global, rolling", rate, ("/api/invalidations", {"scope": "global", "rolling": True}))
-        post = {"post": "news", "author": STAR, "title": "News for everybody"}
-        self._phase("publish to all", rate, ("/api/posts", post))
+        for name, write in PHASES.items():
+            self._phase(name, rate, write)
         rolling = self._report.figures["global, rolling"]
         self._report.below("p99 while rolling, in ms", rolling["p99 ms"], BELOW_MS)
         phases = [row for row in self._report.figures.values() if isinstance(row, Mapping)]
@@ -140,7 +155,7 @@ class _Run:
         with Generator(self._running.port("edge"), requests, connections, strict=False) as generator:
             return load(generator)
 
-    def _phase(self, name: str, rate: float, write: tuple[str, Mapping[str, object]] | None) -> None:
+    def _phase(self, name: str, rate: float, write: Write | None) -> None:
         """Read at a constant rate while something is written, until it is live and every feed was asked for again."""
         self._say(name)
         self._cached()
@@ -151,25 +166,26 @@ class _Run:
             begun = time.monotonic()
             reading = pool.submit(self._generated, lambda g: g.at_rate_while(rate, lambda: not over.is_set()))
             try:
-                sent, live = self._written(*write) if write else (0.0, 0.0)
+                sent, live = self._written(write) if write else (0.0, 0.0)
                 time.sleep(max(0.0, begun + round_s - time.monotonic()))
             finally:
                 over.set()
         counts = {what: count - before[what] for what, count in self._counts().items()}
         self._report.figures[name] = _row(reading.result(), counts) | {"sent s": rounded(sent), "live s": rounded(live)}
 
-    def _written(self, path: str, body: Mapping[str, object]) -> tuple[float, float]:
+    def _written(self, write: Write) -> tuple[float, float]:
         """Write, and return the seconds until the change was sent, and live. Raises NotLive."""
         begun = time.monotonic()
         found = self._running.found
         token = {"Authorization": f"Bearer {found['token']}"}
-        change = self._http.post(found["api"] + path, json=body, headers=token).raise_for_status().json()["change"]
+        answer = self._http.request(write.method, found["api"] + write.path, json=write.body, headers=token)
+        change = answer.raise_for_status().json()["change"]
         while time.monotonic() < begun + PATIENCE_S:
             progress = self._http.get(f"{found['api']}/api/changes/{change}", headers=token).raise_for_status().json()
             if progress["live"]:
                 return progress["sent"]["ms"] / 1000, progress["live"]["ms"] / 1000
             time.sleep(LOOK_S)
-        raise NotLive(f"{body} is not live after {PATIENCE_S:g} s")
+        raise NotLive(f"{write.body} is not live after {PATIENCE_S:g} s")
 
     def _counts(self) -> dict[str, float]:
         """Return what the baker counts."""
