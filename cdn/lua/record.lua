@@ -99,7 +99,7 @@ for bucket = math.max(tonumber(first) or here, here), tonumber(last) or 0 do
   local key = string.format("%sledger:%d", root, bucket)
   if redis.call("EXISTS", key) == 1 then buckets[#buckets + 1] = key end
 end
-for window = math.floor((now_ms - transit) / 4000), math.floor(now / 4) do
+for window = math.floor((now_ms - transit) / 4000), math.floor(now / 4) + 2 do  -- the clock may have stepped back
   local key = string.format("%srecent:%d", root, window)
   if redis.call("EXISTS", key) == 1 then recent[#recent + 1] = key end
   all_recent = all_recent or redis.call("SISMEMBER", key, "*") == 1

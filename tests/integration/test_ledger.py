@@ -218,6 +218,15 @@ async def test_where_all_is_tapped_whatever_is_alive_while_answers_leave_is_rece
     assert flags == {"p-1": Flag.TAP, "p-2": Flag.TAP, "p-3": Flag.PLAIN}
 
 
+async def test_a_clock_that_steps_back_hides_nothing_that_left_lately(ground: Ground) -> None:
+    await ground.at(BEGIN_MS)
+    await ground.leave(5, "p-1", "u-ada", "o", carried=(1,))
+    await ground.at(BEGIN_MS - 5000)
+    await ground.recorded("p-1", shards=[5])
+    await ground.gained(5, (2,), "ada")
+    assert {entry.tag for entry in (await ground.entries(5)).values() if Flag.TAP in entry.flags} == {"p-1", "u-ada"}
+
+
 async def test_every_edge_has_it_pending(ground: Ground) -> None:
     ledger = Ledger(ground.redis, ["main", "varnish"])
     await ground.leave(5, "p-1")
