@@ -49,9 +49,11 @@ class Parking:
             await self._park(change, MOST, f"{self._work} ended with its process each time, without an error")
         elif (error := await _caught(handle)) is not None and not await self._gives_up(entry, change, tries, error):
             return False
-        if again or tries:
-            await self._tries.forget([entry])
         return True
+
+    async def forget(self, entry: bytes) -> None:
+        """Forget the tries of an entry that is acknowledged: not before, or whoever takes it over would begin anew."""
+        await self._tries.forget([entry])
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Keep the gauge of parked changes, and cover those that wait for a cover of everything."""

@@ -83,8 +83,11 @@ class Worker:
         name, fields = entry
         try:
             async with self._suspects if tried else nullcontext():
-                if await self._is_done(name, fields, again=tried is not None):
-                    await self._group.done([name])
+                if not await self._is_done(name, fields, again=tried is not None):
+                    return
+                await self._group.done([name])
+                if tried is not None:
+                    await self._parking.forget(name)
         except Exception as error:  # Redis or the database went away meanwhile: the entry is taken over
             log.warning("Fan-out of entry %s is left for another try: %s", name.decode(), told(error))
         finally:

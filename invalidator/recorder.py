@@ -83,6 +83,7 @@ class Recorder:
             elif not await self._parking.handled(name, change, partial(self._record_entry, fields), again=again):
                 continue
             await self._group.done([name])
+            await self._parking.forget(name)
             self._wake()
 
     async def _record_entry(self, fields: Mapping[bytes, bytes]) -> None:

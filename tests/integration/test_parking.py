@@ -203,7 +203,7 @@ async def test_a_change_that_kills_its_worker_is_parked_and_those_beside_it_are_
             await kill(worker)
         fanout.deaths += 1
         assert fanout.deaths < 2 * MOST
-    async with working(house):
+    async with working(house, fanout):
         for change in (*changes[:3], *changes[4:]):
             await until(lambda change=change: is_live(house, change))  # type: ignore[misc]
     assert [row.change for row in await parked(house)] == [changes[3]]
