@@ -180,13 +180,14 @@ async def test_an_entry_that_names_no_change_ends_no_worker(house: House, caplog
     assert "names no change" in caplog.text
 
 
-async def test_a_worker_whose_group_is_gone_ends_and_says_so(house: House) -> None:
-    async with working(house, Watched(house)) as worker:
+async def test_a_worker_whose_group_is_gone_makes_it_anew(house: House) -> None:
+    fanout = Watched(house)
+    async with working(house, fanout):
         await until(lambda: house.redis.exists(keys.CHANGES))
         await house.redis.delete(keys.CHANGES)
-        await asyncio.wait([worker])
-    with pytest.raises(ExceptionGroup):
-        worker.result()
+        await add(house, "c1")
+        await until(lambda: _count(fanout, 1))
+        await until(lambda: _none_open(house))
 
 
 async def test_handled_changes_leave_the_stream(house: House) -> None:
