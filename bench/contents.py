@@ -56,6 +56,10 @@ class Contents:
         """The users that are looked at: number and id."""
         return self._users
 
+    def follows(self, num: int) -> int:
+        """Return how many a user follows, by their number."""
+        return int(self._follows[num - 1])
+
     def parts(self) -> list[Part]:
         """Return the parts, in the order in which they are written."""
         return [
@@ -156,13 +160,16 @@ class Contents:
             yield ("HSET", key(user), user, value(num))
 
 
-def answer(user: str, draw: random.Random) -> Leaving:
-    """Return the answer of a full page with as many tags as an artifact may carry, and more sources than found room."""
+def answer(user: str, follows: int, draw: random.Random) -> Leaving:
+    """Return the answer of a full page of a user's, with the tags of as many sources as find room."""
     shard = shard_of(user)
     shown = [f"p-hn-{33_000_000 + draw.randint(1, POSTS)}" for _ in range(PAGE)]
-    sources = draw.sample(range(1, AUTHORS + 1), CARRIED - PAGE - 4)
-    tags = ["g", f"s-{shard:02x}", f"u-{user}", "o", *shown, *(f"a-{name(source)}" for source in sources)]
-    return Leaving(shard, 0, frozenset(), tags, HORIZON_MS, user, tuple(sources))
+    own = ["g", f"s-{shard:02x}", f"u-{user}"]
+    room = CARRIED - len(own) - PAGE
+    over = follows > room
+    sources = draw.sample(range(1, AUTHORS + 1), room - 1 if over else follows)
+    tags = [*own, *(["o"] if over else []), *shown, *(f"a-{name(source)}" for source in sources)]
+    return Leaving(shard, 0, frozenset(), tags, HORIZON_MS, user, tuple(sources) if over else None)
 
 
 def _listed(users: Iterable[str]) -> bytes:
