@@ -14,6 +14,7 @@ import orjson
 from redis.asyncio import Redis
 
 from cdn import keys, scripts
+from cdn.epoch import first_count
 from cdn.ledger import ALL_SHARDS, Ledger, Tags
 from cdn.load import Headroom
 from cdn.tags import shard_tag
@@ -53,6 +54,17 @@ class Roll:
         left = tuple(number for number in self.left if number != shard)
         return replace(self, left=left, counts={**self.counts, shard: count}, last_ms=last_ms)
 
+    def since(self, first: int) -> "Roll":
+        """Return the roll with the shards left that were recorded under counts from before ``first``.
+
+        Redis forgot since, and is in an epoch that begins with that count: no older one says that anything is done.
+        """
+        old = {shard for shard, count in self.counts.items() if count < first}
+        if not old:
+            return self
+        left = tuple(sorted({*self.left, *old}))
+        return replace(self, left=left, counts={s: count for s, count in self.counts.items() if s not in old})
+
 
 def wait_ms(now_ms: int, last_ms: int, room: Headroom, interval_ms: int) -> int:
     """Return how long the next shard waits after one that cost an item at ``last_ms``; 0: it may go.
@@ -83,8 +95,9 @@ class Rolls:
 
     async def read(self) -> list[Roll]:
         """Return the rolls, the oldest first."""
-        (rows,) = await scripts.execute(self._redis, [("HGETALL", keys.ROLLS)])
-        rolls = [_roll(change.decode(), row) for change, row in scripts.fields(rows).items()]
+        rows, epoch = await scripts.execute(self._redis, [("HGETALL", keys.ROLLS), ("GET", keys.EPOCH)])
+        first = first_count(int(epoch.partition(b" ")[0])) if epoch else 0
+        rolls = [_roll(change.decode(), row).since(first) for change, row in scripts.fields(rows).items()]
         return sorted(rolls, key=lambda roll: (roll.begun_ms, roll.change))
 
     async def keep(self, rolls: Sequence[Roll]) -> None:

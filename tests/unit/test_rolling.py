@@ -34,3 +34,9 @@ def test_a_shard_that_is_reached_is_not_left() -> None:
     roll = Roll("c1", "a", NOW).reached(0, 7, NOW).reached(1, 9, NOW + 5)
     assert roll.left == tuple(range(2, 64))
     assert (roll.counts, roll.last_ms) == ({0: 7, 1: 9}, NOW + 5)
+
+
+def test_a_roll_goes_back_to_what_redis_forgot() -> None:
+    roll = Roll("c", "a", 0, left=(2,), counts={0: 2**32 + 1, 1: 7})
+    assert roll.since(2**32) == Roll("c", "a", 0, left=(1, 2), counts={0: 2**32 + 1})
+    assert roll.since(0) is roll
