@@ -35,6 +35,9 @@ IDLE = (Listener, Purge, Budget)
 RARELY_S = 1.0
 """Seconds between two looks of loops that nobody woke: each look costs a trip, and most find nothing."""
 
+PAUSED = 0.2
+"""Share of answers that take long from the fence to their first byte."""
+
 Wrongs = Mapping[str, Any]
 """What stands in the place of the real parts: ``module.Name`` → the wrong one. Empty but in ``test_finds.py``."""
 
@@ -197,7 +200,8 @@ class House:
 
         self.loop.run_in(self.bakers[number], ask())
         answer = await answered
-        await asyncio.sleep(self.fast.delay())
+        paused = self.random.random() < PAUSED
+        await asyncio.sleep(self.random.uniform(0, self.cdn.whims.cut_s) if paused else self.fast.delay())
         if answer.status >= 500:
             raise Unreachable(path)
         return answer

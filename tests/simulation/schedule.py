@@ -25,7 +25,7 @@ PATIENCE_S = 120.0
 
 
 TRIES = 9
-AFTER = 6
+AFTER = 10
 """Reads soon after each write: most of what can go wrong goes wrong then."""
 
 
@@ -164,7 +164,7 @@ class Schedule:
         if row is not None:
             self.say(f"{row.id} is accepted: {row.change}")
             self.house.wake_relay()
-            await asyncio.gather(*[self._read_at(self.random.uniform(0, 1.5), self._near(row)) for _ in range(AFTER)])
+            await asyncio.gather(*[self._read_at(self.random.uniform(0, 3), self._near(row)) for _ in range(AFTER)])
 
     # The end.
 
