@@ -58,26 +58,33 @@ class Crowd:
 
     def recovered(self, seconds: float = 60) -> float:
         """Return how many seconds it takes until all that was accepted up to now is live, and not to be replayed."""
-        began = time.monotonic()
-        with contextlib.closing(sqlite3.connect(self.running.found["database"].partition("///")[2])) as database:
-            ((newest,),) = database.execute("SELECT max(row) FROM outbox")
-
-            def none_waits() -> bool:
-                query = "SELECT count(*) FROM outbox WHERE row <= ? AND (live_ms IS NULL OR relayed_ms IS NULL)"
-                ((number,),) = database.execute(query, (newest,))
-                return bool(number == 0)
-
-            until(none_waits, "all that was accepted is live", seconds)
+        began, newest = time.monotonic(), self._ask("SELECT max(row) FROM outbox")
+        query = "SELECT count(*) FROM outbox WHERE row <= ? AND (live_ms IS NULL OR relayed_ms IS NULL)"
+        until(lambda: self._ask(query, newest) == 0, "all that was accepted is live", seconds)
         return time.monotonic() - began
 
     def check(self) -> None:
-        """Compare the record with what was accepted, and every feed at the edge with the record."""
-        record = asyncio.run(self._by_record())
+        """Compare the record with what was accepted, and every feed at the edge with the record.
+
+        Again, where the API went on meanwhile with a request that its client has given up.
+        """
+        newest = -1
+        while newest != (newest := self._ask("SELECT max(row) FROM outbox")):
+            self.recovered()
+            record, edge = asyncio.run(self._by_record()), {path: self._at_edge(path) for path in PATHS}
         shown = {post for page in record.values() for post, _ in page}
         lost = [post for post, title in self.posts.items() if title is not None and post not in shown]
         assert lost == [], f"{len(lost)} posts that were accepted are in no feed"
-        stale = [path for path in PATHS if self._at_edge(path) != record[path]]
-        assert stale == []
+        stale = [path for path in PATHS if edge[path] != record[path]]
+        for path in stale:
+            print(f"{path}\n  at the edge   {edge[path]}\n  by the record {record[path]}")
+        assert not stale, f"stale at the edge: {stale}"
+
+    def _ask(self, query: str, *values: int) -> int:
+        """Return a number out of the system of record."""
+        with contextlib.closing(sqlite3.connect(self.running.found["database"].partition("///")[2])) as database:
+            ((number,),) = database.execute(query, values)
+        return int(number or 0)
 
     def _loop(self, act: Any) -> None:
         with httpx.Client(timeout=5) as client:
