@@ -105,6 +105,7 @@ class Case:
 
     ``done_ms``: when the audit saw that every first batch of it was complete. ``known_ms``: when it saw that the change
     was live, which was at ``live_ms`` by another clock; what was asked for after that was asked for after ``live``.
+    ``tapped``: it was seen to wait for a second tap.
     ``tags`` are what invalidations may name that concern it.
     """
 
@@ -120,6 +121,7 @@ class Case:
     done_ms: int = 0
     live_ms: int = 0
     known_ms: int = 0
+    tapped: bool = False
 
     @property
     def times(self) -> dict[str, int]:

@@ -316,6 +316,7 @@ class Prober:
                 shard = int(field[6:])
                 case.counts[shard] = max(case.counts.get(shard, 0), int(value))
         case.batches |= _named(case, batches)
+        case.tapped |= bool(_named(case, (minted for minted in batches if minted.done_ms)))
         under_way = _named(case, (minted for minted in batches if not minted.done_ms))
         if b"readable" in row and not case.readable_ms:
             case.readable_ms = int(row[b"readable"])

@@ -75,7 +75,7 @@ class Tally:
                 self.visible[within] += visible
                 LOOKED.labels(f"{within:g}").inc()
                 VISIBLE.labels(f"{within:g}").inc(visible)
-        self.tapped += 0 < case.done_ms < case.known_ms
+        self.tapped += case.tapped
         if tap_found(case):
             self.tap_found += 1
             TAPS.inc()
