@@ -86,7 +86,7 @@ class House:
         self.server = Server(self.clock_us)
         self.began_us = round(epoch_s * 1e6)
         self.step_us = 0
-        self.fast = Network(loop, random, self.server, Weather(0.01))
+        self.fast = Network(loop, random, self.server, Weather(0.01, slow=0.08, slow_s=0.5))
         self.slow = Network(loop, random, self.server, Weather(0.04))
         self.database = Weather(0.01)
         self.bakers: dict[int, Process] = {}
@@ -211,6 +211,7 @@ class House:
         return {
             "feeds.progress.time": self.wall_s,
             "feeds.relay.POLL_S": RARELY_S,
+            "feeds.delivery.PART": 1,  # each follower is a part of a fan-out
             "invalidator.drain.IDLE_S": RARELY_S,
             "edgebake.workers.POLL_S": {"cloudfront": 0.5},
             "baker.kitchen.Renderer": renderer,

@@ -23,6 +23,9 @@ from feeds.parts import Parts
 from feeds.truth import Truth
 from tests.simulation.edge import Api
 
+SLOW_S = 0.3
+"""Seconds between two steps whose order is wrong: it can be that long, and then it is found sooner."""
+
 
 class Open(Fence):
     """A fence that always passes."""
@@ -37,6 +40,7 @@ class NotedLate(Reads):
 
     async def _first(self, asks: Any) -> Any:
         found = await super()._first(asks)
+        await asyncio.sleep(SLOW_S)
         again = await super()._first(asks)
         for first, later in zip(found, again, strict=True):
             first.noted = later.noted
@@ -48,7 +52,7 @@ class LookedBefore(Ledger):
 
     async def record(self, tags: Mapping[int, Tags]) -> dict[int, Recorded]:
         known = {shard: await self._known(shard) for shard in tags}
-        await asyncio.sleep(0)
+        await asyncio.sleep(SLOW_S)
         for shard, need in tags.items():
             for tag in [tag for tag in need.dropped if tag not in known[shard]]:
                 del need.dropped[tag]
@@ -89,14 +93,15 @@ class SharedFirst(Parts):
 
 
 class Released(PendingSet):
-    """An entry is taken whatever merged into it since the planner looked (3a)."""
+    """What a batch dropped is forgotten when it is complete, whatever merged into it since (3a)."""
 
-    async def mint(self, tags: Sequence[str], waiting: Mapping[int, Sequence[Waiting]], **more: Any) -> Minted:
-        states = await self.read(list(waiting), 1000)
-        now = {shard: {entry.tag: entry for entry in states[shard].waiting} for shard in waiting}
-        await asyncio.sleep(0)
-        newest = {shard: [now[shard].get(entry.tag, entry) for entry in some] for shard, some in waiting.items()}
-        return await super().mint(tags, newest, **more)
+    async def completed(self, minted: Minted) -> Minted | None:
+        done = await super().completed(minted)
+        for shard in minted.shards:
+            unsent, newest, *_ = self._keys(shard)
+            commands = [("ZREM", unsent, *minted.batch.tags), ("HDEL", newest, *minted.batch.tags)]
+            await scripts.execute(self._redis, commands)
+        return done
 
 
 class Untapped(PendingSet):
@@ -120,6 +125,7 @@ class Unfloored(Truth):
     async def _through(self, read: Any, writes: Any, *, keep: bool = True) -> Any:
         found = await read()
         if keep:
+            await asyncio.sleep(SLOW_S)
             seen = await self.copies.look()
             await scripts.execute(self._redis, writes(found, seen))
         return found
