@@ -178,7 +178,7 @@ class Schedule:
                 raise Lost(f"{late[0].id} ({late[0].change}) is not live after {PATIENCE_S:.0f} s")
             await asyncio.sleep(0.5)
         self.oracle.look(self.cdn, self.loop.time(), "at the end")
-        for number, app in self.house.apps.items():
+        for number, app in sorted(self.house.apps.items()):
             for path in dict.fromkeys(self._paths()):
                 for _ in range(TRIES):
                     answer = await asked(app, path, "")
