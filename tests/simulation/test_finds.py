@@ -12,6 +12,7 @@ SOON = (
     "a tag recorded before the data is readable",
     "no second tap",
     "a batch reference hashed from its items",
+    "a horizon of s-maxage alone",
     "memory hits that skip the fence",
 )
 """Found in some dozens of schedules. The others want an order of steps that is drawn less often."""
