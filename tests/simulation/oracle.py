@@ -24,10 +24,6 @@ class Lost(AssertionError):
     """A change does not become live."""
 
 
-class Wasted(AssertionError):
-    """An item was sent that no answer could have needed."""
-
-
 class Oracle:
     """Watches what edges hold."""
 

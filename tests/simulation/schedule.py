@@ -77,7 +77,7 @@ class Schedule:
         books.on_live = self._on_live
 
     def run(self) -> Outcome:
-        """Run it. Raises Stale, Lost or Wasted, and whatever a process raised."""
+        """Run it. Raises Stale or Lost, and whatever a process raised."""
         global_random.seed(self.outcome.seed)  # jitter in the product
         with replaced({**self.house.everything(), **self._wrongs}):
             self.loop.run(self._main())
