@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.exceptions import ResponseError
 
+from cdn import epoch as cdn_epoch
+from cdn import scripts as cdn_scripts
 from feeds import keys, scripts
 from feeds.command import CreatePost, EditPost, PutUser
 from feeds.model import PostState
@@ -174,7 +176,8 @@ async def _has_relayed(house: House, number: int) -> bool:
 
 
 async def epoch(house: House, number: int) -> None:
-    """Let Redis be in an epoch."""
+    """Let Redis be in an epoch, with counts from where that begins."""
+    await cdn_scripts.execute(house.redis, cdn_epoch.raised(number))
     await house.redis.set(keys.EPOCH, f"{number} run replication")
 
 
