@@ -24,7 +24,7 @@ PATIENCE_S = 120.0
 """Virtual seconds after the weather cleared until every change is live."""
 
 
-TRIES = 9
+TRIES = 30
 AFTER = 10
 """Reads soon after each write: most of what can go wrong goes wrong then."""
 
