@@ -17,7 +17,8 @@ from baker import metrics
 from baker.artifact import Encoded, Encoding, Header
 from baker.card import Format
 from baker.door import Answer, Door
-from baker.freshness import IMPOSSIBLE_S, LATE_S
+from baker.freshness import IMPOSSIBLE_S
+from baker.oven import Overloaded
 from baker.paths import Target, parse
 from baker.render import Renderer, missing_content_type
 from baker.splice import join
@@ -46,10 +47,20 @@ class Headers:
 class Feeds:
     """The ASGI application of the feeds port."""
 
-    def __init__(self, door: Door, renderer: Renderer, headers: Headers, close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        door: Door,
+        renderer: Renderer,
+        headers: Headers,
+        *,
+        begin: Callable[[], None],
+        close: Callable[[], Awaitable[None]],
+    ) -> None:
         self._door = door
+        self.begin = begin
+        """Begins what runs beside requests."""
         self.close = close
-        """Waits for what is being written behind answers that left already."""
+        """Ends that, and waits for what is being written behind answers that left already."""
         self._renderer = renderer
         self._tag_header = headers.tags.lower().encode()
         robots: list[Header] = [(b"x-robots-tag", headers.robots.encode())] if headers.robots else []
@@ -78,23 +89,27 @@ class Feeds:
     async def _answer(self, target: Target, scope: Scope, send: Send) -> None:
         try:
             answer = await self._door.answer(target)
+        except Overloaded:  # told once a second, with how many, by whoever reports the load
+            await self._unavailable(target, scope, send)
+            return
         except (RedisError, RecordUnavailable, OSError) as error:
             log.error("Could not bake %s: %r. Answered 503.", target.page, error)
-            metrics.answers(503, "none").inc()
             await self._unavailable(target, scope, send)
             return
         encoding, validators = _conditions(scope)
         encoded = answer.artifact.encoded(encoding, self._tag_header, self._extra[target.format])
         status = answer.artifact.status
-        if status == 200 and validators and _matches(validators, encoded.etag):
+        if status == 200 and validators and answer.count is not None and _matches(validators, encoded.etag):
             status = 304
         metrics.answers(status, answer.source).inc()
         await _send(scope, send, status, _headers(answer, encoded), encoded.body)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
-        """Say that start and stop are fine: what the application uses is opened by whoever made it."""
+        """Begin and end what runs beside requests; what the application uses is opened by whoever made it."""
         while True:
             message = await receive()
+            if message["type"] == "lifespan.startup":
+                self.begin()
             if message["type"] == "lifespan.shutdown":
                 await self.close()
             await send({"type": message["type"] + ".complete"})
@@ -122,6 +137,7 @@ class Feeds:
         await self._message(scope, send, 404, "html", headers)
 
     async def _unavailable(self, target: Target, scope: Scope, send: Send) -> None:
+        metrics.answers(503, "none").inc()
         headers = [(b"cache-control", b"no-store"), (b"retry-after", b"%d" % RETRY_S)]
         await self._message(scope, send, 503, target.format, headers)
 
@@ -139,15 +155,23 @@ class Feeds:
 def _headers(answer: Answer, encoded: Encoded) -> list[Header]:
     shard = answer.artifact.target.shard
     timing = f"{answer.source};dur={answer.bake_s * 1000:.2f}, fence;dur={answer.fence_s * 1000:.2f}"
+    count = answer.artifact.noted if answer.count is None else answer.count
     headers = [
         *encoded.headers,
-        (b"cache-control", answer.artifact.freshness.header),
+        (b"cache-control", answer.freshness.header),
         (b"server-timing", timing.encode()),
-        (b"edgebake-count", f"{shard:02x}:{answer.artifact.noted if answer.count is None else answer.count}".encode()),
+        (b"edgebake-count", f"{shard:02x}:{count}".encode()),
     ]
-    if answer.count is None:
-        headers.append((b"edgebake-late", b"%d" % LATE_S))
-    return headers
+    return headers if answer.count is not None else _marked(headers, answer.late_s)
+
+
+def _marked(headers: list[Header], late_s: int) -> list[Header]:
+    """Return the headers of an answer that leaves late, for so many seconds.
+
+    It has no ETag and is never a 304: an edge that revalidates keeps those headers that the 304 does not bring (RFC
+    9111 §3.2), and what it holds would be marked late for ever.
+    """
+    return [*(header for header in headers if header[0] != b"etag"), (b"edgebake-late", b"%d" % late_s)]
 
 
 def _conditions(scope: Scope) -> tuple[Encoding, bytes]:

@@ -1,7 +1,6 @@
 """An artifact: a baked answer for one URL, in as many encodings as were asked for."""
 
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from math import inf
@@ -26,16 +25,20 @@ class Encoded(NamedTuple):
 
 @dataclass(slots=True)
 class Artifact:
-    """What was baked for a target. ``tags`` it carries, ``depends`` is what the fence checks; both with their shard."""
+    """What was baked for a target. ``tags`` it carries, ``depends`` is what the fence checks.
+
+    ``carried`` are the sources of a feed whose tags it carries, None where these are all.
+    """
 
     target: Target
     status: int
     content_type: str
     parts: Sequence[Part]
     tags: Sequence[str]
-    depends: AbstractSet[str]
+    depends: Container[str]
     freshness: Freshness
     noted: int
+    carried: tuple[int, ...] | None = None
     posts: int = 0
     foreign: bool = False
     """Baked with templates that are not the site's current ones: leaves late."""

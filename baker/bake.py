@@ -4,9 +4,8 @@ note the count → user, sources, timeline → what is proposed, in order → th
 joined
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from itertools import islice
 from math import inf
 from typing import assert_never
 
@@ -15,6 +14,7 @@ import orjson
 from baker import order
 from baker.artifact import Artifact
 from baker.card import Page
+from baker.drawn import NOTHING, Depends, Drawn, filled
 from baker.fragments import Fragments
 from baker.freshness import UNKNOWN_S, Freshness
 from baker.lists import Lists
@@ -22,7 +22,7 @@ from baker.paths import EXPLORE, Target
 from baker.proposals import Proposals, Wish
 from baker.reads import Ask, First, Reads
 from baker.render import Renderer, content_type, missing_content_type
-from baker.resources import Resources, drawn
+from baker.resources import Resources
 from baker.rows import Look, Rows
 from baker.selection import Place, Selected, Selector, Span
 from baker.table import Table
@@ -53,12 +53,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """A list that is being baked: what was asked for, what the first trip brought, and whose list it is."""
+    """A list that is being baked: what was asked for, what the first trip brought, and whose list it is.
+
+    ``drawn`` is what a feed draws from, ``pulled`` which of these sources are pulled.
+    """
 
     target: Target
     first: First
     site: Site
     user: User
+    drawn: Drawn = NOTHING
+    pulled: Collection[int] = ()
 
 
 class Bakery:
@@ -120,18 +125,17 @@ class Bakery:
         if user.settings.feed_visibility == "private":
             return self._missing(target, first, site, 404)
         active = await self._proposals.admit(user.id, first)
-        sources = await self._resources.sources(user.id, first, keep=active)
+        drawn = await self._resources.drawn(user.id, first, keep=active)
         epoch = await self._resources.epoch(first)
         self._table.begin(epoch)
         chosen = user.settings.order
         wanted: Order = self._limits.order if chosen == "default" else chosen
-        viewer = order.viewer(sources, read_taste(first.taste), wanted, own=self._limits.own_posts)
-        wish = Wish(sources, wanted, viewer.taste, epoch, pulled.keys())
+        viewer = drawn.viewer(read_taste(first.taste), wanted)
+        wish = Wish(drawn.sources, wanted, viewer.taste, epoch, pulled.keys())
         proposed = await self._proposals.of(first, wish, active=active)
-        merged = drawn(pulled, viewer)
-        if merged:
+        if merged := drawn.among(pulled):
             proposed = proposed.with_lists(await self._lists.get(merged))
-        return await self._list(_Visit(target, first, site, user), viewer, proposed, merged)
+        return await self._list(_Visit(target, first, site, user, drawn, merged.keys()), viewer, proposed)
 
     async def _author(self, target: Target) -> Artifact:
         first = await self._reads.first.ask(Ask(target.subject, target.subject, False, target.after))
@@ -140,7 +144,7 @@ class Bakery:
         if user is None or user.state is UserState.DELETED:
             return self._missing(target, first, site, 404 if user is None else 410)
         (proposed,) = await self._lists.get({user.num: tags.author_tag(user.id)})
-        return await self._list(_Visit(target, first, site, user), order.all_of(user.id, user.num), proposed, {})
+        return await self._list(_Visit(target, first, site, user), order.all_of(user.id, user.num), proposed)
 
     async def _explore(self, target: Target) -> Artifact:
         """Bake what readers like most: nobody's list, ranked for nobody, and short-lived instead of invalidated."""
@@ -153,7 +157,7 @@ class Bakery:
             return self._briefly(self._missing(target, first, site, 404))
         everybody = User(EXPLORE, tag or "", "", UserState.LIVE, Settings(language=site.language), 0, 0, 0)
         visit = _Visit(target, first, site, everybody)
-        return self._briefly(await self._list(visit, order.everything(), order.Proposed(nums, -inf), {}))
+        return self._briefly(await self._list(visit, order.everything(), order.Proposed(nums, -inf)))
 
     def _briefly(self, artifact: Artifact) -> Artifact:
         """Return an artifact of discovery with the life that these have, at edges and here."""
@@ -161,9 +165,7 @@ class Bakery:
         artifact.freshness = artifact.freshness.at_most(self._limits.explore_ttl)
         return artifact
 
-    async def _list(
-        self, visit: _Visit, viewer: order.Viewer, proposed: order.Proposed, pulled: Mapping[int, str]
-    ) -> Artifact:
+    async def _list(self, visit: _Visit, viewer: order.Viewer, proposed: order.Proposed) -> Artifact:
         target, user = visit.target, visit.user
         size = user.settings.page_size if target.kind == "feed" else PAGE
         most = self._limits.max_pages * size
@@ -174,12 +176,12 @@ class Bakery:
         selected = await self._selector.select(viewer, look, proposed, Span(size, place, most))
         if selected is None:
             return self._missing(target, visit.first, visit.site, 404)
-        artifact = self._compose(visit, selected, pulled, most)
+        artifact = self._compose(visit, selected, most)
         if viewer.order == "ranked" and visit.first.base and not target.after and self._limits.weights.shown:
             artifact.shown = [row.num for row in selected.rows]
         return artifact
 
-    def _compose(self, visit: _Visit, selected: Selected, pulled: Mapping[int, str], most: int) -> Artifact:
+    def _compose(self, visit: _Visit, selected: Selected, most: int) -> Artifact:
         target, first, site, user = visit.target, visit.first, visit.site, visit.user
         rows, older = selected.rows, selected.next is not None and selected.depth < most
         page = Page(
@@ -199,14 +201,16 @@ class Bakery:
         parts = self._renderer.page(target.format, page, [row.part for row in rows])
         shown = [row.tag for row in rows]
         watched = [selected.next.tag] if selected.next else []
-        carried = _own_tags(target, *shown, *watched, *_place_tags(target))
+        own = _own_tags(target, *shown, *watched, *_place_tags(target))
+        found = filled(own, visit.drawn, visit.pulled, selected.known)
         return Artifact(
             target=target,
             status=200,
             content_type=content_type(target.format),
             parts=parts,
-            tags=with_sources(carried, pulled.values()),
-            depends={*carried, *pulled.values(), *[row.author_tag for row in rows]},
+            tags=found.tags,
+            carried=found.carried,
+            depends=Depends([*own, *[row.author_tag for row in rows]], visit.drawn),
             freshness=self._freshness,
             noted=first.noted,
             posts=len(rows),
@@ -299,14 +303,6 @@ class Bakery:
 def _place_tags(target: Target) -> list[str]:
     """Return the tag of the post that gives an older page its place: moved, it moves the page."""
     return [tags.post_tag(target.after)] if target.after else []
-
-
-def with_sources(carried: Sequence[str], sources: Collection[str]) -> Sequence[str]:
-    """Return the tags with those of pulled sources, as many as find room; where some do not, with ``o`` for these."""
-    room = tags.MAX_TAGS - len(carried)
-    if len(sources) <= room:
-        return [*carried, *sources]
-    return [*carried, *islice(sources, room - 1), tags.OVERFLOW]
 
 
 def _own_tags(target: Target, *more: str) -> list[str]:

@@ -9,6 +9,10 @@ IMPOSSIBLE_S = 60
 """Life of a 404 for a path that can never be anything else."""
 
 LATE_S = 1
+"""Life of an answer that did not pass the fence, or was baked with templates that are not current."""
+
+LAST_S = 2
+"""Life of what was baked last, where there is no room to bake: long enough that the edge asks less often."""
 
 
 @dataclass(frozen=True, slots=True)

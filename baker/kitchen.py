@@ -8,21 +8,25 @@ from redis.asyncio import Redis
 from baker.app import Feeds, Headers
 from baker.bake import Bakery, Limits
 from baker.door import Door
+from baker.drawn import Draws
 from baker.fragments import Fragments
 from baker.freshness import Freshness
 from baker.guard import Guard
 from baker.lists import Lists
 from baker.memory import Memory
+from baker.oven import Bounds, Oven
 from baker.proposals import Proposals
 from baker.reads import Reads
 from baker.render import Renderer
+from baker.reporter import Reporter
 from baker.resources import Resources
 from baker.rows import Rows
 from baker.seen import Seen
 from baker.selection import Selector
 from baker.shelf import Shelf
 from baker.table import Table
-from cdn.fence import Fence
+from cdn.fence import TRANSIT_MS, Fence
+from cdn.load import Load
 from feeds.activity import Activity
 from feeds.discovery import Discovery
 from feeds.followers import Followers
@@ -62,6 +66,9 @@ class Config:
     freshness: Freshness = field(default_factory=Freshness)
     limits: Limits = field(default_factory=Limits)
     headers: Headers = field(default_factory=Headers)
+    bounds: Bounds = field(default_factory=Bounds)
+    transit_ms: int = TRANSIT_MS
+    taps_all: bool = False
 
 
 def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Renderer]:
@@ -69,7 +76,7 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
     renderer = Renderer(config.templates, public_url=config.public_url, image_hosts=config.image_hosts)
     renderer.warm()
     guard = Guard()
-    fence = Fence(redis, guard)
+    fence = Fence(redis, guard, config.transit_ms, taps_all=config.taps_all)
     reads, truth = Reads(redis, fence), Truth(redis, record)
     table = Table(guard, config.limits.weights)
     proposals, seen = _proposals(redis, record, config), Seen(redis)
@@ -77,7 +84,7 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
     rows = Rows(reads, truth, fragments, Shelf(guard, config.memory_bytes), guard)
     bakery = Bakery(
         reads,
-        Resources(truth),
+        Resources(truth, Draws(own=config.limits.own_posts)),
         rows,
         _selector(rows, truth, table, guard, config.limits),
         proposals=proposals,
@@ -90,13 +97,17 @@ def create_app(redis: Redis, record: Record, config: Config) -> tuple[Feeds, Ren
         limits=config.limits,
     )
     memory = Memory(config.memory_bytes if config.artifact_bytes is None else config.artifact_bytes)
-    door = Door(fence, bakery, memory, seen)
+    oven = Oven(config.bounds)
+    door = Door(fence, bakery, memory, seen, oven)
+    reporter = Reporter(Load(redis), oven)
 
     async def close() -> None:
+        await reporter.close()
+        await door.close()
         await proposals.close()
         await seen.close()
 
-    return Feeds(door, renderer, config.headers, close), renderer
+    return Feeds(door, renderer, config.headers, begin=reporter.begin, close=close), renderer
 
 
 def _selector(rows: Rows, truth: Truth, table: Table, guard: Guard, limits: Limits) -> Selector:

@@ -36,6 +36,11 @@ class Target(NamedTuple):
         return shard_of(self.subject)
 
     @property
+    def user(self) -> str:
+        """Under whose path it is; "" for nobody's."""
+        return self.subject if self.kind in ("feed", "author") else ""
+
+    @property
     def page(self) -> str:
         """The path of the artifact's HTML."""
         after = f"/after/{self.after}" if self.after else ""

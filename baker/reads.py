@@ -65,7 +65,7 @@ class Reads:
         posts = [index for index, ask in enumerate(asks) if ask.post]
         places = [("GET", keys.post(asks[index].post or "")) for index in posts]
         shared = ("MGET", keys.SITE, keys.RANKING, keys.PULLED)
-        replies = iter(await scripts.execute(self._redis, [*notes, shared, *reads, *places], TEXTS))
+        replies = iter(await cdn_scripts.execute(self._redis, [*notes, shared, *reads, *places], TEXTS))
         counts = [self._fence.noted(shard, note, next(replies)) for shard, note in zip(by_shard, notes, strict=True)]
         site, ranking, pulled = next(replies)
         found: dict[int, First] = {}

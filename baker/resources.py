@@ -7,12 +7,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
+from baker.drawn import Drawn, Draws
 from baker.metrics import READ_THROUGH
-from baker.order import Viewer
 from baker.reads import First
 from cdn import tags
-from feeds import copies, packing
-from feeds.model import TAG, Epoch, Site, Sources, User
+from feeds import copies
+from feeds.model import TAG, Epoch, Site, User
 from feeds.truth import Truth
 
 T = TypeVar("T")
@@ -36,8 +36,9 @@ class _Last(Generic[T]):
 class Resources:
     """Reads resources for bakes."""
 
-    def __init__(self, truth: Truth) -> None:
+    def __init__(self, truth: Truth, draws: Draws) -> None:
         self._truth = truth
+        self._draws = draws
         self._site = _Last(copies.read_site)
         self._epoch = _Last(copies.read_epoch)
         self._pulled = _Last(_tags_of)
@@ -62,12 +63,12 @@ class Resources:
         READ_THROUGH.labels("user").inc()
         return (await self._truth.users([user], keep=keep)).get(user)
 
-    async def sources(self, user: str, first: First, *, keep: bool) -> Sources:
+    async def drawn(self, user: str, first: First, *, keep: bool) -> Drawn:
         """Return what a user's feed draws from; where there is no copy, it is written if ``keep``."""
         if first.sources is not None and copies.counts(first.sources, first.generation):
-            return packing.read_sources(user, copies.body_of(first.sources))
+            return self._draws.of_copy(user, first.sources)
         READ_THROUGH.labels("sources").inc()
-        return await self._truth.sources(user, keep=keep)
+        return self._draws.of(await self._truth.sources(user, keep=keep))
 
     def pulled(self, first: First) -> Mapping[int, str] | None:
         """Return the tags of the pulled sources by number, or None where there is no copy.
@@ -85,14 +86,6 @@ class Resources:
             READ_THROUGH.labels("pulled").inc()
             self._reading = asyncio.ensure_future(self._truth.pulled())
         return _named(await asyncio.shield(self._reading))
-
-
-def drawn(pulled: Mapping[int, str], viewer: Viewer) -> Mapping[int, str]:
-    """Return those of the pulled sources that a user draws from, in the order of their numbers."""
-    if not pulled:
-        return {}
-    drawn_from = {*(pulled.keys() & viewer.authors), *(pulled.keys() & viewer.topics)}
-    return {source: pulled[source] for source in sorted(drawn_from)}
 
 
 def _tags_of(body: bytes) -> Mapping[int, str]:

@@ -5,7 +5,7 @@ of record goes on, newest first, until the page is full, and one further post sh
 page is short but the last, and none has a hole.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
@@ -49,12 +49,14 @@ class Span(NamedTuple):
 class Selected(NamedTuple):
     """The rows of a page, and the ``next`` one, which shows that there is an older page; its tag is watched for that.
 
-    ``depth`` counts the posts of the list from its top down to the page's last row.
+    ``depth`` counts the posts of the list from its top down to the page's last row. ``known`` is what selection knew
+    of the rows and the next one.
     """
 
     rows: Sequence[Row]
     next: Row | None
     depth: int
+    known: Sequence[Known]
 
 
 @dataclass(slots=True)
@@ -65,17 +67,24 @@ class _Page:
     depth: int
     rows: list[Row] = field(default_factory=list)
     next: Row | None = None
+    known: list[Known] = field(default_factory=list)
     _seen: int = field(init=False)
 
     def __post_init__(self) -> None:
         self._seen = self.depth
 
-    def take(self, rows: Sequence[Row | None]) -> bool:
-        """Take the next rows, but those that are not shown; tell whether the page is whole."""
-        before, self._seen = self._seen, self._seen + len(rows)
-        for seen, row in enumerate(rows, before + 1):
-            if row is None:
+    @property
+    def selected(self) -> Selected:
+        """What was put on the page."""
+        return Selected(self.rows, self.next, self.depth, self.known)
+
+    def take(self, window: Sequence[Known], rows: Mapping[str, Row | None]) -> bool:
+        """Take the rows of the next posts, but of those that are not shown; tell whether the page is whole."""
+        before, self._seen = self._seen, self._seen + len(window)
+        for seen, known in enumerate(window, before + 1):
+            if (row := rows[known.post]) is None:
                 continue
+            self.known.append(known)
             if len(self.rows) == self.size:
                 self.next = row
                 return True
@@ -133,7 +142,7 @@ class Selector:
             async for older in self._older(viewer, listed):
                 if await self._fill(page, look, older):
                     break
-        return Selected(page.rows, page.next, page.depth)
+        return page.selected
 
     async def _top(self, viewer: Viewer, look: Look, proposed: Proposed, size: int) -> Selected | None:
         """Return the first page, where the top of what is proposed has it all: most of a timeline is not looked at."""
@@ -144,7 +153,7 @@ class Selector:
         page = _Page(size, 0)
         if not await self._fill(page, look, order.newest(viewer, found, mark)):
             return None
-        return Selected(page.rows, page.next, page.depth)
+        return page.selected
 
     async def _listed(self, viewer: Viewer, proposed: Proposed, place: Place | None) -> _List:
         found = await self._found(proposed.nums)
@@ -210,6 +219,6 @@ class Selector:
             window = posts[at : at + page.size + 1 - len(page.rows) + SPARE]
             at += len(window)
             rows = await self._rows.get(look, window)
-            if page.take([rows[known.post] for known in window]):
+            if page.take(window, rows):
                 return True
         return False

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import bake, bulk, day, fanout, freshness, memory, rebuild, recompute
+from bench import bake, bulk, day, fanout, freshness, invalidate, items, memory, rebuild, recompute, replay, stampede
 from bench.report import Report, Say
 
 DATA = Path("data")
@@ -50,6 +50,18 @@ BENCHES = {
         "A day of a social network, against Stream-Framework: writes, how soon they are visible, reads.",
         lambda wished, say: day.run(full=wished.full, say=say),
     ),
+    "items": Bench(
+        "Items a post, by the followers of its author, where every feed is cached.",
+        lambda wished, say: items.run(wished.data, full=wished.full, say=say),
+    ),
+    "invalidate": Bench(
+        "From a change that is accepted to its items sent: when idle, and in a storm of 5,000 changes a second.",
+        lambda wished, say: invalidate.run(full=wished.full, say=say),
+    ),
+    "replay": Bench(
+        "Reads and changes through edge locations and a shield, in simulated time: hits, items, and nothing old.",
+        lambda wished, say: replay.run(wished.data, full=wished.full, say=say),
+    ),
     "rebuild": Bench(
         "First visits of users who come back, without a timeline.",
         lambda wished, say: rebuild.run(full=wished.full, say=say),
@@ -57,6 +69,10 @@ BENCHES = {
     "recompute": Bench(
         "A full recalculation of a million timelines, from packed inputs in Redis to the last write.",
         lambda wished, say: recompute.run(wished.data, full=wished.full, say=say),
+    ),
+    "stampede": Bench(
+        "Every feed dropped at once, or shard by shard, while all are read at the edge.",
+        lambda wished, say: stampede.run(full=wished.full, say=say),
     ),
 }
 
@@ -68,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     made.add_argument("--full", action="store_true", help="the run to quote; without it, a minute or so")
     made.add_argument(
-        "--data", type=Path, default=DATA, help="import, recompute: folder of the whole data set's two files"
+        "--data", type=Path, default=DATA, help="import, items, recompute, replay: folder of the whole data set's files"
     )
     return made
 

@@ -39,9 +39,9 @@ def run(data: Path, *, full: bool, say: Say) -> Report:
 
 
 def _measure(files: Files, name: str, say: Say) -> Report:
-    rows = {kind: sum(1 for _ in _rows(file)) for kind, file in files.items()}
-    report = Report("import", machine() | {"data": name, **rows})
-    say(f"importing {name}: {sum(rows.values()):,} rows")
+    counts = {kind: sum(1 for _ in rows(file)) for kind, file in files.items()}
+    report = Report("import", machine() | {"data": name, **counts})
+    say(f"importing {name}: {sum(counts.values()):,} rows")
     with up() as running:
         running.until_live(LIVE_S)  # the site's own change, made at start
         committed, live, importer_mb = _import(running, files)
@@ -51,7 +51,7 @@ def _measure(files: Files, name: str, say: Say) -> Report:
     report.figures |= {f"{kind} committed, s": took for kind, took in seconds.items()}
     report.figures["all committed, s"] = rounded(sum(committed.values()))
     report.figures["all live, s"] = rounded(live)
-    report.figures["rows a second to live"] = rounded(sum(rows.values()) / live)
+    report.figures["rows a second to live"] = rounded(sum(counts.values()) / live)
     report.figures["bare inserts into SQLite, s"] = rounded(bare)
     report.figures["live to bare inserts"] = rounded(live / bare)
     report.figures |= {process: {"peak MB": rounded(peak)} for process, peak in peaks.items()}
@@ -72,13 +72,13 @@ def _import(running: Running, files: Files) -> tuple[dict[str, float], float, fl
     return committed, time.perf_counter() - begun, most
 
 
-def _rows(file: Path) -> Iterator[list[str]]:
+def rows(file: Path) -> Iterator[list[str]]:
     """Yield the rows of a CSV file below its header."""
     opened = gzip.open if file.suffix == ".gz" else open
     with opened(file, "rt", encoding="utf-8", newline="") as lines:
-        rows = csv.reader(lines)
-        next(rows)
-        yield from rows
+        found = csv.reader(lines)
+        next(found)
+        yield from found
 
 
 def _bare(files: Files) -> float:
@@ -96,12 +96,12 @@ def _bare(files: Files) -> float:
         )
         bare.execute("CREATE INDEX newest ON posts (author, published)")
         for kind, file in files.items():
-            _insert(bare, kind, _rows(file))
+            _insert(bare, kind, rows(file))
     return time.perf_counter() - begun
 
 
-def _insert(bare: sqlite3.Connection, kind: str, rows: Iterator[list[str]]) -> None:
-    while chunk := list(islice(rows, CHUNK)):
+def _insert(bare: sqlite3.Connection, kind: str, found: Iterator[list[str]]) -> None:
+    while chunk := list(islice(found, CHUNK)):
         holes = ", ".join("?" * len(chunk[0]))
         with bare:
             bare.executemany(f"INSERT INTO {kind} VALUES ({holes})", chunk)  # noqa: S608 - our own three names

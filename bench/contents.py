@@ -56,6 +56,10 @@ class Contents:
         """The users that are looked at: number and id."""
         return self._users
 
+    def follows(self, num: int) -> int:
+        """Return how many a user follows, by their number."""
+        return int(self._follows[num - 1])
+
     def parts(self) -> list[Part]:
         """Return the parts, in the order in which they are written."""
         return [
@@ -88,7 +92,8 @@ class Contents:
         for num, user in self._users:
             authors = tuple(self._draw.integers(1, self._crowd.users, self._follows[num - 1]).tolist())
             tags = tuple(TAG | tag for tag in range(1, 1 + num % 5))
-            copy = copies.of_sources(Sources(user, num, authors, tags, (), (), (), 3))
+            names = (*map(name, authors), *(f"tag-{tag ^ TAG}" for tag in tags))
+            copy = copies.of_sources(Sources(user, num, authors, tags, (), (), (), 3, names))
             yield ("SET", copy.key, copy.value(GENERATION))
 
     def profiles(self) -> Iterator[Command]:
@@ -155,12 +160,16 @@ class Contents:
             yield ("HSET", key(user), user, value(num))
 
 
-def answer(user: str, draw: random.Random) -> Leaving:
-    """Return the answer of a full page, with as many tags as an artifact may carry."""
+def answer(user: str, follows: int, draw: random.Random) -> Leaving:
+    """Return the answer of a full page of a user's, with the tags of as many sources as find room."""
     shard = shard_of(user)
     shown = [f"p-hn-{33_000_000 + draw.randint(1, POSTS)}" for _ in range(PAGE)]
-    drawn = [f"a-{name(draw.randint(1, AUTHORS))}" for _ in range(CARRIED - PAGE - 3)]
-    return Leaving(shard, 0, frozenset(), ["g", f"s-{shard:02x}", f"u-{user}", *shown, *drawn], HORIZON_MS)
+    own = ["g", f"s-{shard:02x}", f"u-{user}"]
+    room = CARRIED - len(own) - PAGE
+    over = follows > room
+    sources = draw.sample(range(1, AUTHORS + 1), room - 1 if over else follows)
+    tags = [*own, *(["o"] if over else []), *shown, *(f"a-{name(source)}" for source in sources)]
+    return Leaving(shard, 0, frozenset(), tags, HORIZON_MS, user, tuple(sources) if over else None)
 
 
 def _listed(users: Iterable[str]) -> bytes:

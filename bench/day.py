@@ -60,7 +60,7 @@ async def systems(
     """Start both systems, and give each the feeds of the day before."""
     async with AsyncExitStack() as stack:
         record = await stack.enter_async_context(opened_record(settings))
-        redis = await stack.enter_async_context(opened_redis(settings))
+        redis = await stack.enter_async_context(opened_redis(settings, record))
         ours = Edgebake(settings, record, redis)
         say("the day before, for Edgebake")
         await ours.fill(story)

@@ -128,7 +128,7 @@ async def contenders(
     audience = list(chain.from_iterable(world.values()))
     async with AsyncExitStack() as stack:
         record = await stack.enter_async_context(opened_record(settings))
-        client = await stack.enter_async_context(opened_redis(settings))
+        client = await stack.enter_async_context(opened_redis(settings, record))
         say(f"{len(audience)} authors into the system of record")
         users = await recorded(record, audience)
         say(f"{len(users):,} feeds for each contender")

@@ -9,7 +9,7 @@ import select
 import selectors
 import socket
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -21,7 +21,10 @@ HEAD = 8192
 """Bytes in which the head of an answer ends: 50 cache tags of 66 characters are 3,300."""
 PATIENCE_S = 10.0
 
+CRLF = b"\r\n"
+
 _LENGTH = b"content-length: "
+_MARKED = b"edgebake-late: "
 
 
 class LoadError(Exception):
@@ -38,6 +41,10 @@ class Load:
     """By how much the generator itself sent later than it meant to."""
     cpu_s: float = 0.0
     received: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+    """Answers of another status than 200."""
+    marked: int = 0
+    """Answers that were marked late."""
 
     @property
     def rate(self) -> float:
@@ -57,7 +64,7 @@ def request(path: str, encoding: str = "") -> bytes:
 
 
 class _Connection:
-    __slots__ = ("asked", "head", "left", "own", "requests", "sent", "socket")
+    __slots__ = ("answer", "asked", "head", "left", "own", "requests", "sent", "socket")
 
     def __init__(self, port: int, requests: Sequence[bytes]) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
@@ -67,6 +74,7 @@ class _Connection:
         self.asked = 0
         self.sent = 0.0
         self.head = b""
+        self.answer = b""
         self.left = 0
 
     def send(self, meant: float) -> None:
@@ -88,24 +96,25 @@ class _Connection:
         end = self.head.find(b"\r\n\r\n")
         if end < 0:
             return count, False
-        self.left = _length(self.head[:end]) - (earlier + count - end - 4)
-        self.head = b""
+        self.answer, self.head = self.head[:end], b""
+        self.left = _length(self.answer) - (earlier + count - end - 4)
         return count, not self.left
 
 
 def _length(head: bytes) -> int:
-    """Return the length of an answer's body. Raises LoadError for any answer but a 200."""
-    if not head.startswith(b"HTTP/1.1 200"):
-        status = head.partition(b"\r")[0].decode()
-        raise LoadError(f"an answer under load was {status!r}")
+    """Return the length of an answer's body."""
     start = head.index(_LENGTH) + len(_LENGTH)
     return int(head[start:].partition(b"\r")[0])
 
 
 class Generator:
-    """Connections to one server, over which loads are run."""
+    """Connections to one server, over which loads are run.
 
-    def __init__(self, port: int, requests: Sequence[bytes], connections: int) -> None:
+    A ``strict`` one raises LoadError for any answer but a 200; another counts them.
+    """
+
+    def __init__(self, port: int, requests: Sequence[bytes], connections: int, *, strict: bool = True) -> None:
+        self._strict = strict
         self._selector = selectors.DefaultSelector()
         self._buffer = memoryview(bytearray(BUFFER))
         count = min(connections, len(requests))
@@ -139,23 +148,30 @@ class Generator:
 
         A request that finds all connections taken waits, and its waiting counts.
         """
-        load = Load()
         total = round(rate * seconds)
+        return self._at_rate(rate, lambda asked: asked < total)
+
+    def at_rate_while(self, rate: float, more: Callable[[], bool]) -> Load:
+        """Ask at a constant rate for as long as ``more`` says so; see ``at_rate``."""
+        return self._at_rate(rate, lambda _: more())
+
+    def _at_rate(self, rate: float, more: Callable[[int], bool]) -> Load:
+        load = Load()
         idle = deque(self._connections)
         waiting: deque[float] = deque()
         cpu, begun = time.process_time(), time.perf_counter()
         asked = 0
-        while len(load.latencies) < total:
+        while (going_on := more(asked)) or len(load.latencies) < asked:
             now = time.perf_counter()
-            if now > begun + seconds + PATIENCE_S:
+            if self._strict and waiting and now > waiting[0] + PATIENCE_S:
                 raise LoadError(f"the server does not keep up with {rate:.0f} requests a second")
-            while asked < total and begun + asked / rate <= now:
+            while begun + asked / rate <= now and more(asked):
                 waiting.append(begun + asked / rate)
                 asked += 1
             while waiting and idle:
                 load.late.append(time.perf_counter() - waiting[0])
                 idle.popleft().send(waiting.popleft())
-            self._sleep(begun + asked / rate - time.perf_counter() if asked < total else PATIENCE_S)
+            self._sleep(begun + asked / rate - time.perf_counter() if going_on else PATIENCE_S)
             for connection in self._answered(load, 0):
                 load.latencies.append(time.perf_counter() - connection.sent)
                 idle.append(connection)
@@ -193,8 +209,18 @@ class Generator:
             count, complete = connection.receive(self._buffer)
             load.received += count
             if complete:
+                self._note(load, connection.answer)
                 done.append(connection)
         return done
+
+    def _note(self, load: Load, head: bytes) -> None:
+        status = head[9:12].decode()
+        if status != "200":
+            if self._strict:
+                raise LoadError(f"an answer under load was {head.partition(CRLF)[0].decode()!r}")
+            load.others[status] += 1
+        elif _MARKED in head:
+            load.marked += 1
 
     def _sleep(self, seconds: float) -> None:
         """Wait for answers, no longer than this: ``select`` counts in microseconds where epoll has milliseconds."""

@@ -6,7 +6,7 @@ multiplies.
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Self
@@ -21,7 +21,7 @@ from bench.trips import TRIP, send, size_of
 from bench.world import valkey
 from cdn.fence import Fence
 from edgebake.settings import Settings
-from edgebake.wiring import opened_redis
+from edgebake.wiring import opened_record, opened_redis
 from feeds import keys
 from feeds.ids import SHARDS
 
@@ -56,7 +56,7 @@ def run(*, full: bool, say: Say) -> Report:
         taken = {part.name: written(redis, part, say) for part in contents.parts()}
         say(LEDGER)
         before = used(redis)
-        asyncio.run(register(settings, contents.users))
+        asyncio.run(register(settings, contents))
         taken[LEDGER] = used(redis).since(before)
         resident = _resident(redis)
         full_sets = _full_sets(redis, contents)
@@ -87,13 +87,16 @@ def written(redis: Redis, part: Part, say: Say) -> Taken:
     return used(redis).since(before)
 
 
-async def register(settings: Settings, users: Sequence[tuple[int, str]]) -> None:
+async def register(settings: Settings, contents: Contents) -> None:
     """Let an answer of each user's feed pass the fence: its tags are in the ledger then."""
-    draw = random.Random(SEED)
-    async with opened_redis(settings) as redis:
+    draw, users = random.Random(SEED), contents.users
+    async with opened_record(settings) as record, opened_redis(settings, record) as redis:
         fence = Fence(redis, Guard())
         for start in range(0, len(users), TRIP):
-            await fence.passes([answer(user, draw) for _, user in users[start : start + TRIP]])
+            some = users[start : start + TRIP]
+            await fence.passes([answer(user, contents.follows(num), draw) for num, user in some])
+        async for key in redis.scan_iter("*:recent:*", 1000):
+            await redis.unlink(key)  # what left in the last seconds is kept twice, and a million users need longer
 
 
 def used(redis: Redis) -> Taken:

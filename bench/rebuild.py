@@ -154,7 +154,7 @@ async def populated(settings: Settings, effort: Effort, users: Sequence[str]) ->
     """Write authors, posts and users into the system of record, and the posts into Redis."""
     draw = random.Random(SEED)
     authors = [f"w{number}" for number in range(effort.authors)]
-    async with opened_record(settings) as record, opened_redis(settings) as redis:
+    async with opened_record(settings) as record, opened_redis(settings, record) as redis:
         for some in chunks([*authors, *users]):
             await record.import_users([PutUser(user=user, name=f"Name of {user}") for user in some])
         posts = list(_posts(authors, effort.posts))

@@ -6,12 +6,10 @@ those write who are followed most. It is written into the embedded Valkey in the
 
 import asyncio
 import os
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
-from importlib.util import module_from_spec, spec_from_file_location
 from multiprocessing import active_children
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,9 +19,9 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from bench.bulk import FOLLOWS as FOLLOWS_FILE
-from bench.bulk import MAKE
 from bench.bulk import STORIES as STORIES_FILE
 from bench.crowd import FOLLOWS, SEED, degrees, name
+from bench.graph import World, whole
 from bench.report import Report, Say, machine, rounded
 from bench.trips import Command, send
 from edgebake.valkey import EmbeddedValkey
@@ -46,19 +44,6 @@ SIZES = (10_000, 100_000, 1_000_000)
 AIM_S = 10.0
 AIM_LINEAR = 1.2
 """A user of the largest crowd may take so many times what a user of the next smaller one takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Who follows whom: each user's authors, by number; and who wrote each post, the oldest first."""
-
-    follows: Sequence[Sequence[int]]
-    authors: Sequence[int]
-
-    @property
-    def users(self) -> int:
-        """How many users there are."""
-        return len(self.follows)
 
 
 def made_up(users: int) -> World:
@@ -97,7 +82,8 @@ def users(world: World, *, tastes: bool) -> Iterator[Command]:
     shown = chance.integers(1, len(world.authors), (499, SHOWN)).tolist()
     for num, follows in enumerate(world.follows, start=1):
         user = name(num)
-        sources = Sources(user, AUTHORS + num, tuple(follows), (), (), (), (), 1)
+        names = tuple(f"author-{author}" for author in follows)
+        sources = Sources(user, AUTHORS + num, tuple(follows), (), (), (), (), 1, names)
         yield ("SET", keys.sources(user), b"L1.0.0123456789abcdef " + packing.pack_sources(sources))
         yield ("HSET", keys.base(user), user, b"R1 inf\n")
         if tastes:
@@ -138,7 +124,7 @@ def run(data: Path, *, full: bool, say: Say) -> Report:
     if full:
         _row(report, say, f"{largest:,} with tastes", made_up(largest), tastes=True)
         report.below("seconds, 1,000,000 users", medians[largest], AIM_S)
-    if (world := _real(data)) is not None:
+    if (world := whole(data)) is not None:
         _row(report, say, "Slashdot, Hacker News", world)
     else:
         say(f"{data} has no {FOLLOWS_FILE} or no {STORIES_FILE} (--data names the folder): without the real graph")
@@ -154,23 +140,6 @@ def _row(report: Report, say: Say, title: str, world: World, *, tastes: bool = F
     report.figures[f"{title}: first"] = runs[0].figures()
     report.figures[f"{title}: median"] = ordered[len(ordered) // 2].figures()
     return ordered[len(ordered) // 2].wall_s
-
-
-def _real(data: Path) -> World | None:
-    """Return the graph of Slashdot with the stories of Hacker News, joined as `bench import` joins them."""
-    if not (data / FOLLOWS_FILE).exists() or not (data / STORIES_FILE).exists():
-        return None
-    spec = spec_from_file_location("make_demo_data", MAKE)
-    assert spec is not None
-    assert spec.loader is not None
-    made = module_from_spec(spec)
-    sys.modules[spec.name] = made
-    spec.loader.exec_module(made)
-    joined = made.join(made.read_graph(data / FOLLOWS_FILE), made.read_stories(data / STORIES_FILE))
-    number = {user: at for at, user in enumerate(joined.graph.ranked, start=1)}
-    author = {name: number[user] for user, name in joined.names.items()}
-    follows = [sorted(number[one] for one in joined.graph.follows.get(user, ())) for user in joined.graph.ranked]
-    return World(follows, [author[story.author] for story in reversed(joined.stories) if story.author in author])
 
 
 async def recalculate(server: EmbeddedValkey, world: World) -> Run:

@@ -55,13 +55,13 @@ class Running:
 
 
 @contextmanager
-def up(*arguments: str) -> Iterator[Running]:
-    """Start `edgebake up` on free ports, wait until it answers, and end it after."""
+def up(*arguments: str, **settings: object) -> Iterator[Running]:
+    """Start `edgebake up` on free ports with settings (``edge_port=8080``), wait until it answers, and end it after."""
     with TemporaryDirectory(prefix="edgebake-bench-") as parent:
         folder = Path(parent) / "data"
         process = subprocess.Popen(
             [*EDGEBAKE, "up", "--json", "--no-events", "--port", "0", "--data-dir", str(folder), *arguments],
-            env=environ(),
+            env=environ() | {f"EDGEBAKE_{name.upper()}": str(value) for name, value in settings.items()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,

@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY
 from baker.bake import Limits
 from baker.freshness import Freshness
 from baker.kitchen import Audience, Config, create_app
+from baker.oven import Bounds
 from bench import handlers
 from edgebake.listeners import listen
 from edgebake.secret import SecretUrl
@@ -36,7 +37,7 @@ async def baker(stack: AsyncExitStack, settings: Settings, options: dict[str, An
     With none every read is a bake; the posts in them are kept ready to be joined all the same, as in production.
     """
     record = await stack.enter_async_context(opened_record(settings))
-    redis = await stack.enter_async_context(opened_redis(settings, time_replies=False))
+    redis = await stack.enter_async_context(opened_redis(settings, record, time_replies=False))
     config = Config(
         FOLDER,
         handlers.PUBLIC_URL,
@@ -45,6 +46,7 @@ async def baker(stack: AsyncExitStack, settings: Settings, options: dict[str, An
         audience=Audience(per_hour=10**9),
         freshness=Freshness(tiers=1),
         limits=Limits(own_posts=options.get("own_posts", True)),
+        bounds=Bounds(**options.get("bounds", {})),
     )
     app, _ = create_app(redis, record, config)
     return app
@@ -63,7 +65,8 @@ async def serve(name: str, options: dict[str, Any]) -> None:
         elif name == "constant":
             app = handlers.constant(options["sizes"])
         else:
-            redis = await stack.enter_async_context(opened_redis(settings, time_replies=False))
+            record = await stack.enter_async_context(opened_record(settings))
+            redis = await stack.enter_async_context(opened_redis(settings, record, time_replies=False))
             app = await handlers.jinja(redis, options["users"], one_by_one=name == "one by one")
         listener = listen("127.0.0.1", 0, "the bench's port")
         server = Server(app, date=True)

@@ -95,7 +95,7 @@ async def write_documents(world: World, baker_port: int) -> float:
     shown = {user: [_post_of(item) for item in feed["items"]] for user, feed in feeds.items()}
     wanted = sorted({post for posts in shown.values() for post in posts})
     page, locale = make_page(), make_page().locale
-    async with opened_record(world.settings) as record, opened_redis(world.settings) as redis:
+    async with opened_record(world.settings) as record, opened_redis(world.settings, record) as redis:
         posts = await record.posts(wanted)
         users = await record.users(sorted({post.author for post in posts.values()} | set(world.users)))
         documents = {post.id: _document(post, users[post.author], locale) for post in posts.values()}

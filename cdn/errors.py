@@ -7,7 +7,11 @@ EdgeError
     ├── EdgeBusy          for now: quota, throttling, 5xx, time-out, no connection; the same bytes may be tried again
     └── EdgeDenied        for good, until somebody changes something: permissions, no such distribution, malformed
         └── InvalidationUnknown   the edge does not know, or no longer, the invalidation it is asked about
+
+RedisForgot               not of the edge: Redis lost what it was told; a kind of redis-py's ConnectionError
 """
+
+from redis.exceptions import ConnectionError
 
 
 class EdgeError(Exception):
@@ -23,11 +27,15 @@ class EdgeMisconfigured(EdgeError):
 
 
 class InvalidationRefused(EdgeError):
-    """The edge did not take a batch."""
+    """The edge did not take a batch. ``passes``: it may well take the same bytes if they are sent again soon."""
+
+    passes = False
 
 
 class EdgeBusy(InvalidationRefused):
     """The edge did not take a batch now; the same bytes may be tried again."""
+
+    passes = True
 
 
 class EdgeDenied(InvalidationRefused):
@@ -36,3 +44,12 @@ class EdgeDenied(InvalidationRefused):
 
 class InvalidationUnknown(EdgeDenied):
     """The edge does not know the invalidation it is asked about (a local edge forgets when it ends): send it again."""
+
+    passes = True
+
+
+class RedisForgot(ConnectionError):
+    """Redis lost what it had: what was noted there counts no more, and whoever noted it begins again.
+
+    The connection is closed, and the next one begins an epoch.
+    """

@@ -6,9 +6,9 @@ tags an answer has.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 import orjson
@@ -19,6 +19,12 @@ from cdn import keys, scripts
 TAIL = 20_000
 """Records of a shard that a process remembers; an answer noted before the oldest is baked again."""
 
+TRANSIT_MS = 6_200
+"""The longest way of an answer to the edge, which cuts it off then: its completion timeout and a margin."""
+
+RECENT_S = 10
+"""Seconds beyond that for which the script keeps what left lately: a window of its own, and more."""
+
 NOWHERE = -1
 """The cursor of a shard that this process has not read: its log is not asked for."""
 
@@ -27,14 +33,57 @@ NOWHERE = -1
 class Leaving:
     """An answer at the door: under which count it was noted, what it depends on, and what the ledger keeps of it.
 
-    ``tags`` are those it carries, ``horizon_ms`` how long an edge may serve it from now.
+    ``tags`` are those it carries, ``horizon_ms`` how long an edge may serve it from now. ``user`` is whose tag ``u-``
+    is among them; "": nobody's. ``carried`` are the numbers of the sources whose tags are; None: of all that it draws
+    from, or it draws from none.
     """
 
     shard: int
     noted: int
-    depends: AbstractSet[str]
+    depends: Container[str]
     tags: Sequence[str]
     horizon_ms: int
+    user: str = ""
+    carried: tuple[int, ...] | None = None
+
+
+@dataclass(slots=True)
+class _Registration:
+    """What one script registers: tags by horizon, and user, milliseconds, carried sources, one after the other."""
+
+    tags: dict[int, set[str]] = field(default_factory=dict)
+    users: list[str | int] = field(default_factory=list)
+
+    def add(self, answer: Leaving, transit_ms: int) -> None:
+        ends_ms = answer.horizon_ms + transit_ms
+        tags = self.tags.setdefault(ends_ms, set())
+        tags.update(answer.tags)
+        if answer.user:
+            tags.discard(f"u-{answer.user}")
+            self.users += (answer.user, ends_ms, _listed(answer.carried))
+
+    def words(self) -> bytes:
+        """Return it as the script takes it."""
+        groups = [word for ends_ms, tags in self.tags.items() for word in (ends_ms, list(tags))]
+        return orjson.dumps([groups, self.users])
+
+
+@lru_cache(10_000)  # an artifact leaves often
+def _listed(sources: tuple[int, ...] | None) -> str:
+    return "*" if sources is None else ",".join(map(str, sources))
+
+
+@dataclass(frozen=True, slots=True)
+class Sparing:
+    """An old answer that would leave marked late: the count that it passed under, and what it depends on."""
+
+    shard: int
+    noted: int
+    depends: Container[str]
+
+    def __contains__(self, tag: object) -> bool:
+        """Tell whether a recorded tag is the guard of something that the answer depends on."""
+        return isinstance(tag, str) and tag[:1] == "!" and tag[1:] in self.depends
 
 
 class Tail:
@@ -68,7 +117,7 @@ class Tail:
             self._forget(len(self._counts) - self._most // 2)
         return [tag for _, tag in new]
 
-    def touches(self, noted: int, depends: AbstractSet[str]) -> bool:
+    def touches(self, noted: int, depends: Container[str]) -> bool:
         """Tell whether anything in ``depends`` was recorded since ``noted``, or whether that cannot be known."""
         if noted == self.cursor:
             return False
@@ -93,11 +142,16 @@ class Watcher(Protocol):
 
 
 class Fence:
-    """The fence as one process sees it."""
+    """The fence as one process sees it. ``transit_ms`` is the longest way of an answer to the edge.
 
-    def __init__(self, redis: Redis, watcher: Watcher) -> None:
+    ``taps_all``: every item is tapped twice anyway, so the ledger is not told which tags left lately: all did.
+    """
+
+    def __init__(self, redis: Redis, watcher: Watcher, transit_ms: int = TRANSIT_MS, *, taps_all: bool = False) -> None:
         self._redis = redis
         self._watcher = watcher
+        self._transit_ms = transit_ms
+        self._recent = (transit_ms // 1000 + RECENT_S, int(taps_all))
         self._tails: dict[int, Tail] = {}
 
     def note(self, shard: int) -> scripts.Command:
@@ -118,14 +172,27 @@ class Fence:
         One trip for all of them, one script a shard. All are registered, passed or not: the ledger may claim too
         much, never too little. Each answer was noted with ``note`` by this process.
         """
-        by_shard: dict[int, dict[int, set[str]]] = {}
+        by_shard: dict[int, _Registration] = {}
         for answer in answers:
-            by_shard.setdefault(answer.shard, {}).setdefault(answer.horizon_ms, set()).update(answer.tags)
+            by_shard.setdefault(answer.shard, _Registration()).add(answer, self._transit_ms)
         since = {shard: self._cursor(shard) for shard in by_shard}
-        commands = [self._pass(shard, since[shard], horizons) for shard, horizons in by_shard.items()]
+        commands = [self._pass(shard, since[shard], answers) for shard, answers in by_shard.items()]
         for shard, reply in zip(by_shard, await scripts.execute(self._redis, commands), strict=True):
             self._merge(shard, since[shard], reply)
         return [self._verdict(answer) for answer in answers]
+
+    async def spares(self, answers: Sequence[Sparing]) -> list[bool]:
+        """Tell of each answer whether it may leave marked late: nothing of it was deleted or made private since.
+
+        One trip for all of them brings the tails up to now. Nothing is registered: the answers live for 2 seconds.
+        """
+        shards = list(dict.fromkeys(answer.shard for answer in answers))
+        notes = [self.note(shard) for shard in shards]
+        replies = await scripts.execute(self._redis, notes)
+        known = {}
+        for shard, note, reply in zip(shards, notes, replies, strict=True):
+            known[shard] = self.noted(shard, note, reply) == int(reply[0])
+        return [known[each.shard] and not self._tails[each.shard].touches(each.noted, each) for each in answers]
 
     def _cursor(self, shard: int) -> int:
         return self._tails[shard].cursor if shard in self._tails else NOWHERE
@@ -143,9 +210,8 @@ class Fence:
             if tail.floor > floor:
                 self._watcher.unsure()
 
-    def _pass(self, shard: int, since: int, horizons: dict[int, set[str]]) -> scripts.Command:
-        groups = orjson.dumps([[horizon, list(tags)] for horizon, tags in horizons.items()])
-        return scripts.call(scripts.PASS, keys.fence(shard), since, groups)
+    def _pass(self, shard: int, since: int, answers: _Registration) -> scripts.Command:
+        return scripts.call(scripts.PASS, keys.fence(shard)[:5], since, answers.words(), *self._recent)
 
     def _verdict(self, answer: Leaving) -> int | None:
         tail = self._tails[answer.shard]

@@ -10,11 +10,16 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, ResponseError
 
+from cdn.errors import RedisForgot
+
 TEXTS: dict[str, str] = {}
 """Every script's text, by its digest."""
 
 TRIP_S = 10.0
 """Seconds after which a trip fails with TimeoutError."""
+
+FORGOTTEN = "FORGOTTEN"
+"""How the errors begin with which a script says that Redis lost what this shard had."""
 
 Command = tuple[Any, ...]
 """One Redis command as its words: ``("GET", key)``."""
@@ -30,10 +35,15 @@ def _read(name: str) -> str:
 TAIL = _read("tail")
 PASS = _read("pass")
 RECORD = _read("record")
+TRIM = _read("trim")
 CLAIM = _read("claim")
 FLY = _read("fly")
 PENDING = _read("pending")
 SPEND = _read("spend")
+RAISE = _read("raise")
+MAKING = _read("making")
+MADE = _read("made")
+REPORT = _read("report")
 
 
 def call(script: str, keys: Sequence[str], *arguments: object) -> Command:
@@ -41,15 +51,15 @@ def call(script: str, keys: Sequence[str], *arguments: object) -> Command:
     return ("EVALSHA", script, len(keys), *keys, *arguments)
 
 
-async def execute(redis: Redis, commands: Sequence[Command]) -> list[Any]:
+async def execute(redis: Redis, commands: Sequence[Command], texts: Mapping[str, str] = TEXTS) -> list[Any]:
     """Send commands in one round trip, in order; give Redis the scripts where it has forgotten them.
 
-    Every script may run twice, so the whole trip is sent again then. Raises what redis-py raises.
+    Every script may run twice, so the whole trip is sent again then. Raises RedisForgot, and what redis-py raises.
     """
     try:
         return await _send(redis, commands)
     except NoScriptError:
-        await _send(redis, [("SCRIPT", "LOAD", text) for text in TEXTS.values()])
+        await _send(redis, [("SCRIPT", "LOAD", text) for text in texts.values()])
         return await _send(redis, commands)
 
 
@@ -69,11 +79,14 @@ async def _send(redis: Redis, commands: Sequence[Command]) -> list[Any]:
         try:
             await connection.send_packed_command(connection.pack_commands(commands))
             replies = [await _reply(connection) for _ in commands]
+            errors = [reply for reply in replies if isinstance(reply, ResponseError)]
+            if any(str(error).startswith(FORGOTTEN) for error in errors):
+                await connection.disconnect()
+                raise RedisForgot("Redis lost what it had: an epoch begins with the next connection")
         finally:
             await pool.release(connection)
-    for reply in replies:
-        if isinstance(reply, ResponseError):
-            raise reply
+    if errors:
+        raise errors[0]
     return replies
 
 

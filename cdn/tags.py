@@ -39,6 +39,14 @@ def topic_tag(tag: str) -> str:
     return "t-" + hashlib.blake2b(tag.encode(), digest_size=10).hexdigest()
 
 
+def guard_of(tag: str) -> str:
+    """Return the guard that is recorded in the fence with a tag where something was deleted or made private.
+
+    No artifact carries it. What was baked before it must not leave again, not even marked late.
+    """
+    return f"!{tag}"
+
+
 def header(tags: Iterable[str]) -> str:
     """Return the value of the cache-tag header. Raises TooManyTags over 50: CloudFront would drop the rest."""
     listed = list(dict.fromkeys(tags))

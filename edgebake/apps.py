@@ -14,6 +14,7 @@ from feeds.followers import Followers
 from feeds.jobs import Jobs
 from feeds.progress import Board
 from feeds.record import Record
+from feeds.refusing import Flag
 from feeds.timeline import Timelines
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def api(settings: Settings, record: Record, redis: Redis) -> Any:
         progress=Board(redis, record).of,
         activity=activity(settings, record, redis).seen,
         jobs=Jobs(redis),
+        refuse=Flag(redis).read,
     )
 
 
@@ -76,6 +78,7 @@ def feeds(settings: Settings, record: Record, redis: Redis) -> tuple[Any, str]:
     from baker.app import Headers
     from baker.bake import Limits
     from baker.kitchen import Audience, Config, create_app
+    from baker.oven import Bounds
     from templates import FOLDER
 
     config = Config(
@@ -94,6 +97,9 @@ def feeds(settings: Settings, record: Record, redis: Redis) -> tuple[Any, str]:
             explore_ttl=settings.explore_ttl,
         ),
         headers=Headers(settings.tag_header, settings.robots),
+        bounds=Bounds(settings.bakes_at_once, settings.bake_queue, patience_s=0.8 * settings.origin_timeout_s),
+        transit_ms=settings.transit_ms,
+        taps_all=settings.taps_all,
     )
     app, renderer = create_app(redis, record, config)
     return app, renderer.version

@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from edgebake.commands import bulk, client, edge, health, ids, purge, recompute, serve, show, up, work
+from edgebake.commands import (
+    audit,
+    budget,
+    bulk,
+    client,
+    edge,
+    health,
+    ids,
+    park,
+    purge,
+    recompute,
+    serve,
+    show,
+    up,
+    work,
+)
 from edgebake.errors import CommandError
 
 app = typer.Typer(
@@ -27,6 +42,9 @@ app.command()(client.follow)
 app.command()(client.invalidate)
 app.command()(recompute.recompute)
 app.command()(purge.purge)
+app.command()(audit.audit)
+app.command()(budget.budget)
+app.add_typer(park.app, name="park")
 app.command("id")(ids.id_)
 app.command()(show.config)
 app.command()(health.health)

@@ -15,6 +15,8 @@ TIMEOUT_S = 15.0
 WAIT_S = 120.0
 LOOK_S = 0.02
 LONGEST_LOOK_S = 0.5
+SHARDS_A_LINE = 8
+"""A line says how many shards are left each time that so many more were reached."""
 
 
 class Client:
@@ -43,21 +45,27 @@ class Client:
         if not as_json:
             print(f"{written['status']}: {written['subject']}" + (f", change {change}" if change else ""))
         if wait and change:
-            written["progress"] = self.until_live(change)
-            if not as_json:
-                print(f"live after {written['progress']['live']['ms']} ms")
+            written["progress"] = self.until_live(change, _Teller(quiet=as_json))
         if as_json:
             json.dump(written, sys.stdout)
             print()
         return written
 
-    def until_live(self, change: str) -> dict[str, Any]:
-        """Wait for a change and return its progress. Raises CommandError where it is not live after WAIT_S."""
+    def until_live(self, change: str, teller: "_Teller | None" = None) -> dict[str, Any]:
+        """Wait for a change and return its progress. Raises CommandError where it comes no further for WAIT_S."""
         look, deadline = LOOK_S, time.monotonic() + WAIT_S
-        while (progress := self._ask("GET", f"/api/changes/{change}", None))["state"] != "live":
+        teller = teller or _Teller(quiet=True)
+        while not teller.is_over(progress := self._ask("GET", f"/api/changes/{change}", None)):
+            if (parked := progress.get("parked")) is not None:
+                raise CommandError(
+                    f"change {change} is parked after {parked['tries']} tries, and is not live: {parked['error']}. "
+                    f"When what is wrong is mended: edgebake park retry {change}"
+                )
+            if teller.moved:
+                deadline = time.monotonic() + WAIT_S
             if time.monotonic() > deadline:
                 raise CommandError(
-                    f"change {change} is {progress['state']} after {WAIT_S:g} s, and not live: it is not lost; see the "
+                    f"change {change} is {progress['state']} for {WAIT_S:g} s, and not live: it is not lost; see the "
                     "log of the relay, fan-out and invalidator."
                 )
             time.sleep(look)
@@ -73,6 +81,35 @@ class Client:
         if answer.is_error:
             raise CommandError(f"the API refused it ({answer.status_code}): {_reason(found) or answer.reason_phrase}")
         return found
+
+
+class _Teller:
+    """Tells of a change's progress as it comes: ``sent`` is what most wait for, ``live`` follows its second tap."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._told: set[str] = set()
+        self._last: tuple[str, int | None] = ("", None)
+        self._left = -1
+        self.moved = False
+
+    def is_over(self, progress: dict[str, Any]) -> bool:
+        """Look at a change's progress; tell whether it is live."""
+        left = progress.get("shards_left")
+        now = (progress["state"], left)
+        self.moved, self._last = now != self._last, now
+        if left is not None and left // SHARDS_A_LINE != self._left:
+            self._left = left // SHARDS_A_LINE
+            self._say(f"rolling: {left} shards left")
+        for state in ("sent", "live"):
+            if progress[state]:
+                self._say(f"{state} after {progress[state]['ms']} ms")
+        return bool(progress["state"] == "live")
+
+    def _say(self, line: str) -> None:
+        if not self._quiet and line not in self._told:
+            print(line, flush=True)
+        self._told.add(line)
 
 
 def _reason(problem: dict[str, Any]) -> str:

@@ -52,7 +52,7 @@ def at_sockets(settings: Settings, sockets: Mapping[str, socket.socket]) -> Sett
         return settings
     return replace(
         settings,
-        edge_api_url=url_of(sockets["edge_api"]),
+        edge_api_url=settings.edge_api_url or url_of(sockets["edge_api"]),
         public_url=settings.public_url or url_of(sockets["edge"]),
     )
 

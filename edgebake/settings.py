@@ -124,6 +124,45 @@ class Settings:
         "Seconds between CreateInvalidation calls. auto: 2 for CloudFront and its profile, 0.01 for instant.",
         at_least(0, "seconds"),
     )
+    aws_account: str = setting(
+        "",
+        "The AWS account that is billed, 12 digits: its edges share a call budget and a count of items. Empty: the "
+        "distribution stands for it.",
+        matches(r"\d{12}", "12 digits"),
+    )
+    monthly_items: int = setting(
+        0,
+        "Items that may be sent to the edge in a calendar month (UTC). 0: no limit.",
+        at_least(0, "items"),
+    )
+    at_limit: Literal["ttl", "refuse"] = setting(
+        "ttl",
+        "What happens at EDGEBAKE_MONTHLY_ITEMS: changes show when feeds expire at the edge (ttl), or the API takes no "
+        "more writes besides (refuse). Deletions and privacy go as ever.",
+    )
+    second_tap: Literal["auto", "transit", "tiers"] = setting(
+        "auto",
+        "What is invalidated once more after the transit time: what may have been on its way to the edge (transit), or "
+        "everything, for an inner tier may refill an outer one (tiers). auto: tiers where the edge has several.",
+    )
+    origin_timeout: float | None = setting(
+        None,
+        "Seconds that an answer of the origin may take at the longest, as the edge enforces it. auto: 5 for CloudFront "
+        "and its profile, 2 for instant.",
+        between(0.1, 60, "a second tap waits for it, and slow bakes need it"),
+    )
+    overflow_items: int = setting(
+        20,
+        "Readers of a post whose feeds had no room for its author, above which the tag of all such feeds is "
+        "invalidated in their place, where the origin has headroom.",
+        at_least(0, "items"),
+    )
+    rolling_interval: float | None = setting(
+        None,
+        "Seconds between two shards of a rolling invalidation, at least. auto: 5 for CloudFront and its profile, 0.5 "
+        "for instant.",
+        at_least(0, "seconds"),
+    )
     timeline_cap: int = setting(
         200,
         "Posts kept in a timeline; older ones come from the system of record.",
@@ -184,6 +223,12 @@ class Settings:
         "ttl",
         "What tells edges of a recalculation: nothing, as feeds expire (ttl), an item a shard, or an item a user.",
     )
+    replay: int = setting(
+        3600,
+        "Where Redis forgot something: changes that became live up to so many seconds before the newest are delivered "
+        "again.",
+        between(0, 518_400, "the outbox keeps changes for a week"),
+    )
     purge_every: int = setting(3600, "Seconds from one purge of old data to the next. 0: none by itself.", at_least(0))
     explore_ttl: int = setting(
         60,
@@ -201,6 +246,16 @@ class Settings:
     memory_mb: int = setting(
         64, "Megabytes of artifacts and fragments that a baker keeps in memory.", at_least(1, "MB")
     )
+    bakes_at_once: int = setting(
+        64,
+        "Artifacts that a baker bakes at once: they share their trips to Redis, so fewer cost more CPU time each.",
+        at_least(1, "bake"),
+    )
+    bake_queue: int = setting(
+        512,
+        "Bakes that may wait for their turn in a baker; beyond, what was baked last leaves, marked late, or 503.",
+        at_least(0, "bakes"),
+    )
     events: bool = setting(
         False, "Whether to log a line for each bake, hit, publish and invalidation. `up` turns it on."
     )
@@ -209,6 +264,11 @@ class Settings:
     def edge_tiers(self) -> int:
         """Caches between a browser and the origin."""
         return self.tiers if self.tiers is not None else (1 if self.edge == "local" else 2)
+
+    @property
+    def account(self) -> str:
+        """The name of the AWS account that is billed; ``local``: nobody is, and it is what CloudFront would bill."""
+        return "local" if self.edge == "local" else self.aws_account or self.distribution_id
 
     @property
     def freshness(self) -> "Freshness":
@@ -224,6 +284,45 @@ class Settings:
         from baker.memory import MAX_AGE_S
 
         return self.freshness.horizon_ms + 1000 * (MAX_AGE_S + MARGIN_S)
+
+    @property
+    def unsure_ms(self) -> int:
+        """How long an edge may hold an answer that the ledger has lost, with a margin."""
+        return self.freshness.horizon_ms + 1000 * MARGIN_S
+
+    @property
+    def origin_timeout_s(self) -> float:
+        """The longest that an answer of the origin may take: the edge cuts it off."""
+        if self.origin_timeout is not None:
+            return self.origin_timeout
+        return 2.0 if self.is_instant else 5.0
+
+    @property
+    def transit_ms(self) -> int:
+        """How long an answer may be on its way to the edge after it passed the fence, with a margin."""
+        return round(1000 * (self.origin_timeout_s * 1.2 + 0.2))
+
+    @property
+    def taps_all(self) -> bool:
+        """Whether every item is invalidated twice."""
+        return self.second_tap == "tiers" or (self.second_tap == "auto" and self.edge_tiers > 1)
+
+    @property
+    def forgotten_ms(self) -> int:
+        """How long after a change an edge may have something from before it, with a margin."""
+        return self.freshness.horizon_ms + self.transit_ms + 1000
+
+    @property
+    def seconds_between_shards(self) -> float:
+        """Seconds between two shards of a rolling invalidation."""
+        if self.rolling_interval is not None:
+            return self.rolling_interval
+        return 0.5 if self.is_instant else 5.0
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether the edge does what it is told at once."""
+        return (self.edge, self.edge_profile) == ("local", "instant")
 
     @property
     def weights(self) -> "Weights":
@@ -246,7 +345,7 @@ class Settings:
         """Seconds between CreateInvalidation calls."""
         if self.call_interval is not None:
             return self.call_interval
-        return 0.01 if (self.edge, self.edge_profile) == ("local", "instant") else 2.0
+        return 0.01 if self.is_instant else 2.0
 
     @property
     def sqlite_file(self) -> Path | None:

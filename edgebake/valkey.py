@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from cdn.keys import EPOCH
 from edgebake.orphan import ends_with_parent
 
 LEAST = {"Redis": 7, "Valkey": 8}
@@ -41,6 +42,14 @@ maxmemory-policy noeviction
 zset-max-listpack-entries 128
 zset-max-listpack-value 130
 """
+
+
+GO_ON = (
+    "local epoch = redis.call('GET', KEYS[1]) or '' "
+    "if string.sub(epoch, -#ARGV[1]) ~= ARGV[1] then return 0 end "
+    "redis.call('SET', KEYS[1], string.sub(epoch, 1, -#ARGV[1] - 1) .. ARGV[2]) return 1"
+)
+"""Keeps the epoch where the server that was stopped wrote it: KEYS: epoch   ARGV: which run that was, which this is."""
 
 
 class ValkeyError(Exception):
@@ -133,6 +142,7 @@ class EmbeddedValkey:
         """Start it and return once it answers. Call from the main thread (``edgebake.orphan``). Raises ValkeyError."""
         self.stop_leftover()
         self.socket.unlink(missing_ok=True)
+        stopped = self._take_note()
         self.port = self.port or free_port()  # after a crash, clients find it where it was
         self._write_config()
         self.process = subprocess.Popen(
@@ -145,17 +155,25 @@ class EmbeddedValkey:
             preexec_fn=ends_with_parent(),  # noqa: PLW1509 - one prctl, which allocates nothing
         )
         self._wait_until_it_answers(time.monotonic() + seconds)
+        if stopped:
+            self._ask(f'EVAL "{GO_ON}" 1 {EPOCH} "{stopped}" "{self._run()}"')
 
     def stop(self, seconds: float = 10) -> None:
-        """Stop it, its data written; kill it where that takes longer than ``seconds``."""
+        """Stop it, its data written; kill it where that takes longer than ``seconds``.
+
+        One that ended by itself wrote everything: it leaves a note, and the next start goes on in the same epoch.
+        """
         if self.process is None:
             return
+        run = self._run()
         self.process.terminate()
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        if run and self.process.returncode == 0:
+            self._note.write_text(run, encoding="utf-8")
         self.process = None
 
     def stop_leftover(self, seconds: float = 10) -> bool:
@@ -173,6 +191,23 @@ class EmbeddedValkey:
     @property
     def _config(self) -> Path:
         return self.folder / "valkey.conf"
+
+    @property
+    def _note(self) -> Path:
+        return self.folder / "stopped"
+
+    def _take_note(self) -> str:
+        """Return which run was stopped in order, "" where the last one was not. It counts once: a crash may follow."""
+        if not self._note.exists():
+            return ""
+        run = self._note.read_text(encoding="utf-8")
+        self._note.unlink()
+        return run
+
+    def _run(self) -> str:
+        """Return the ids of run and replication, as the epoch's key has them; "" where nobody answers."""
+        told = dict(line.split(":", 1) for line in self._ask("INFO").splitlines() if ":" in line)
+        return f"{told['run_id']} {told['master_replid']}" if "run_id" in told else ""
 
     def _write_config(self) -> None:
         password = f'requirepass "{self.password}"' if self.password else ""

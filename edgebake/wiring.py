@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from feeds.recompute import Recompute
     from feeds.record import Record
 
+EDGE = "main"
+"""The edge's name in Redis. There is one in this version."""
 CONNECTIONS = 64
 """Connections to Redis a process; who needs one more waits for it."""
 REDIS_TIMEOUT_S = 10.0
@@ -45,14 +47,17 @@ async def opened_record(settings: Settings, *, migrate: bool = True) -> AsyncIte
 
 
 @asynccontextmanager
-async def opened_redis(settings: Settings, *, time_replies: bool = True) -> AsyncIterator["Redis"]:
+async def opened_redis(settings: Settings, record: "Record", *, time_replies: bool = True) -> AsyncIterator["Redis"]:
     """Open a pool to Redis, and see that somebody answers. Raises CommandError.
 
+    Every connection of it, as it opens, begins an epoch where Redis may have forgotten something (``epochs``).
     redis-py takes a time-out for each reply of a pipeline, which costs the baker more than the reply: it goes without
     (``time_replies``), for each of its trips has one (``feeds.scripts``).
     """
     from redis.asyncio import BlockingConnectionPool, Redis
     from redis.exceptions import RedisError
+
+    from edgebake.epochs import Epochs
 
     url = settings.redis_url
     if not url:
@@ -66,7 +71,8 @@ async def opened_redis(settings: Settings, *, time_replies: bool = True) -> Asyn
         socket_read_size=READ_BYTES,
         protocol=2,  # redis-py 8 would speak RESP3, in which the same reply (ZRANGE WITHSCORES) has another shape
     )
-    pool.connection_class = packed(pool.connection_class)
+    epochs = Epochs(record, edges=[EDGE], unsure_ms=settings.unsure_ms)
+    pool.connection_class = packed(pool.connection_class, epochs.compare)
     redis = Redis.from_pool(pool)
     try:
         try:
@@ -94,16 +100,39 @@ def recomputation(settings: Settings, record: "Record", redis: "Redis") -> "Reco
     return Recompute(redis, settings.redis_url.reveal(), record, limits)
 
 
-def packed(connection: type["AbstractConnection"]) -> type["AbstractConnection"]:
-    """Return a kind of connection that packs commands with hiredis, as redis-py does where it is not asynchronous.
+def packed(
+    connection: type["AbstractConnection"], compare: Callable[["AbstractConnection"], Awaitable[None]]
+) -> type["AbstractConnection"]:
+    """Return a kind of connection that does ``compare`` first, leaves who is no primary, and packs with hiredis.
 
-    redis-py's own packing of an asynchronous command takes 11 µs where hiredis takes 2 (a script with 8 words).
+    redis-py packs so where it is not asynchronous; its own packing takes 11 µs where hiredis takes 2 (a script with 8
+    words).
     """
     from redis.connection import HiredisRespSerializer
+    from redis.exceptions import ReadOnlyError
 
     pack: Callable[..., list[bytes]] = HiredisRespSerializer().pack
 
     class Packed(connection):  # type: ignore[misc,valid-type]  # a class that is known when it runs
+        compared: Any = None
+
+        async def on_connect_check_health(self, check_health: bool = True) -> None:
+            try:
+                await super().on_connect_check_health(check_health)
+                if self.compared is not self._writer:  # redis-py comes here twice where it is a Unix socket
+                    await compare(self)
+                    self.compared = self._writer
+            except BaseException:
+                await self.disconnect(nowait=True)  # or it would count as connected, and never be compared
+                raise
+
+        async def read_response(self, *words: Any, **options: Any) -> Any:
+            try:
+                return await super().read_response(*words, **options)
+            except ReadOnlyError:
+                await self.disconnect(nowait=True)  # this is no primary any more: the next one may be another server
+                raise
+
         def pack_command(self, *words: Any) -> list[bytes]:
             return pack(*words)
 

@@ -12,10 +12,11 @@ from cdn.cloudfront import CloudFrontEdge
 from cdn.edge import Edge
 from cdn.errors import EdgeBusy
 from cdn.ledger import Ledger
+from cdn.load import Load
 from cdn.pending import CallBudget
 from edgebake.apps import Waker, activity, timelines
 from edgebake.settings import Settings
-from edgebake.wiring import consumer
+from edgebake.wiring import EDGE, consumer
 from feeds.fanout import Fanout
 from feeds.listener import Listener
 from feeds.progress import Board
@@ -23,15 +24,18 @@ from feeds.purge import Purge
 from feeds.record import Record
 from feeds.relay import Relay
 from feeds.worker import Worker
+from invalidator.budget import Budget
 from invalidator.drain import Drain
+from invalidator.plan import Limits
 from invalidator.recorder import Recorder
+from invalidator.rolling import Roller
 
 Loop = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
-EDGE = "main"
-"""The edge's name in Redis. There is one in this version."""
 POLL_S = {"instant": 0.05, "cloudfront": 2.0}
 """Seconds between two looks at whether an invalidation is complete."""
+COMPLETE_MS = {"instant": 1000, "cloudfront": 25_000}
+"""How long an invalidation takes: what AWS announced as P95."""
 FIRST_RETRY_S = 0.2
 LONGEST_RETRY_S = 5.0
 
@@ -41,7 +45,8 @@ logger = logging.getLogger(__name__)
 def relay(settings: Settings, record: Record, redis: Redis) -> list[Loop]:
     """Return the relay, and the listener on the channel for invalidations."""
     record.on_commit = Waker(redis)
-    return [Relay(redis, record, linger_ms=settings.linger_ms).run, Listener(redis, record).run]
+    taken = Relay(redis, record, linger_ms=settings.linger_ms, replay_ms=1000 * settings.replay)
+    return [taken.run, Listener(redis, record).run]
 
 
 def fanout(settings: Settings, record: Record, redis: Redis) -> list[Loop]:
@@ -53,13 +58,41 @@ def fanout(settings: Settings, record: Record, redis: Redis) -> list[Loop]:
 
 
 def invalidator(settings: Settings, record: Record, redis: Redis, edge: Edge) -> list[Loop]:
-    """Return the recorder and the drain loop."""
-    board = Board(redis, record)
-    account = settings.distribution_id or EDGE
-    budget = CallBudget(redis, account, round(settings.seconds_between_calls * 1000))
-    drain = Drain(redis, edge, board, budget, poll_s=POLL_S[profile_of(settings)])
-    recorder = Recorder(redis, Ledger(redis, [edge.name]), board, consumer(), wake=drain.woken.set)
-    return [recorder.run, drain.run]
+    """Return the recorder, the drain loop, the roller and the keeper of the budget."""
+    board, origin = Board(redis, record), Load(redis)
+    ledger = Ledger(redis, [edge.name], settings.transit_ms)
+    account = settings.account
+    calls = CallBudget(redis, account, round(settings.seconds_between_calls * 1000))
+    budget = Budget(redis, record, account, limit=settings.monthly_items, at_limit=settings.at_limit)
+    poll_s = POLL_S[profile_of(settings)]
+    drain = Drain(redis, edge, board, calls, _limits(settings, edge), poll_s=poll_s, origin=origin, money=budget)
+    roller = Roller(
+        redis,
+        ledger,
+        board,
+        origin,
+        interval_ms=round(settings.seconds_between_shards * 1000),
+        forgotten_ms=settings.forgotten_ms,
+        wake=drain.woken.set,
+    )
+
+    def woken() -> None:
+        drain.woken.set()
+        roller.woken.set()
+
+    recorder = Recorder(redis, ledger, board, consumer(), wake=woken)
+    return [recorder.run, drain.run, roller.run, budget.run]
+
+
+def _limits(settings: Settings, edge: Edge) -> Limits:
+    return Limits(
+        edge.max_items,
+        forgotten_ms=settings.forgotten_ms,
+        transit_ms=settings.transit_ms,
+        complete_ms=COMPLETE_MS[profile_of(settings)],
+        tap_all=settings.taps_all,
+        overflow_items=settings.overflow_items,
+    )
 
 
 def recompute(settings: Settings, record: Record, redis: Redis) -> list[Loop]:

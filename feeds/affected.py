@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import orjson
 
 from feeds import keys, scripts
-from feeds.change import Change, decode, encode, kind_of
+from feeds.change import Change, Undecodable, decode, encode, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,9 @@ class Affected:
 
     ``sections`` are users too, each those of one shard, joined by newlines: nobody looks at each of them.
     ``guarded`` posts read differently here without being dropped anywhere: their copies were, and are read again.
-    ``topics`` are pulled tags; ``overflow``: readers who do not name the source may be affected.
+    A part of a post that feeds gained, or of one that moved, has the post's ``sources`` by number and its tags as
+    ``topics``: its users are readers of these sources, whose feeds name the author, or a topic, as room allows.
+    ``overflow``: there are readers who are not named here, and whose feeds may not name the source.
     ``attempt`` names the run of fan-out that reports it: another run may cut the parts elsewhere.
     """
 
@@ -33,6 +35,7 @@ class Affected:
     authors: tuple[str, ...] = ()
     guarded: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
+    sources: tuple[int, ...] = ()
     topics: tuple[str, ...] = ()
     overflow: bool = False
     shared: bool = False
@@ -41,16 +44,32 @@ class Affected:
 def entry(affected: Affected) -> scripts.Command:
     """Return the command that reports a part."""
     a = affected
-    names = (a.users, a.posts, a.authors, a.guarded, a.sections, a.topics)
+    names = (a.users, a.posts, a.authors, a.guarded, a.sections, a.sources, a.topics)
     body = orjson.dumps([a.change_id, a.attempt, a.part, a.parts, *names, a.overflow, a.shared])
     words = ("part", body, "kind", kind_of(a.change), "change", encode(a.change))
     return ("XADD", keys.AFFECTED, "*", *words)
 
 
+def change_of(fields: Mapping[bytes, bytes]) -> str | None:
+    """Return the change that an entry of the stream is about, None where it is no entry of fan-out."""
+    try:
+        change_id = orjson.loads(fields[b"part"])[0]
+    except (KeyError, IndexError, TypeError, orjson.JSONDecodeError):
+        return None
+    return change_id if isinstance(change_id, str) else None
+
+
 def read(fields: Mapping[bytes, bytes]) -> Affected:
-    """Return the part that an entry of the stream reports."""
+    """Return the part that an entry of the stream reports. Raises Undecodable."""
+    try:
+        return _read(fields)
+    except (KeyError, ValueError, TypeError) as error:
+        raise Undecodable(f"a part is not as this version reports it: {error!r}") from error
+
+
+def _read(fields: Mapping[bytes, bytes]) -> Affected:
     change_id, attempt, part, parts, *lists, overflow, shared = orjson.loads(fields[b"part"])
     change = decode(fields[b"kind"].decode(), fields[b"change"])
-    users, posts, authors, guarded, sections, topics = map(tuple, lists)
-    names = (users, posts, authors, guarded, sections, topics)
+    users, posts, authors, guarded, sections, sources, topics = map(tuple, lists)
+    names = (users, posts, authors, guarded, sections, sources, topics)
     return Affected(change_id, change, attempt, part, parts, *names, overflow, shared)

@@ -10,6 +10,8 @@ from typing import Any, assert_never
 
 import orjson
 
+from feeds.errors import FeedsError
+
 
 @dataclass(frozen=True, slots=True)
 class PostPublished:
@@ -110,7 +112,9 @@ class Reranked:
 
 @dataclass(frozen=True, slots=True)
 class SiteChanged:
-    """The site changed."""
+    """The site changed. ``rolling``: only its templates did, so that pages may follow shard by shard."""
+
+    rolling: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +134,34 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Invalidated:
-    """Somebody asks to forget what is cached: of one user, or (``user`` is None) of all."""
+    """Somebody asks to forget what is cached: of one user, or (``user`` is None) of all.
+
+    ``rolling``: edges are to forget it shard by shard, as fast as the origin can bear.
+    """
 
     user: str | None
+    rolling: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A change was parked: what it is about is read from the record again, and dropped as wide as it may show.
+
+    ``profiles`` are users whose names show with their posts, ``tags`` source numbers. ``urgent``: the parked change
+    takes something away from those who may have it.
+    """
+
+    change: str
+    users: tuple[str, ...] = ()
+    posts: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    tags: tuple[int, ...] = ()
+    urgent: bool = False
+
+
+class Undecodable(FeedsError):
+    """A change is of a kind, or has fields, that this version does not know."""
 
 
 Change = (
@@ -150,6 +179,7 @@ Change = (
     | SiteChanged
     | Imported
     | Invalidated
+    | Covered
 )
 
 KINDS: dict[str, type[Change]] = {
@@ -167,6 +197,7 @@ KINDS: dict[str, type[Change]] = {
     "site-changed": SiteChanged,
     "imported": Imported,
     "invalidated": Invalidated,
+    "covered": Covered,
 }
 _NAMES = {cls: name for name, cls in KINDS.items()}
 
@@ -197,6 +228,8 @@ def subject_of(change: Change) -> str:  # noqa: PLR0911  # one branch a kind
             return f"{len(change.users) + len(change.followers) + len(change.posts)} imported rows"
         case Invalidated():
             return "everything" if change.user is None else f"user {change.user}"
+        case Covered():
+            return f"what change {change.change} is about"
         case _:
             assert_never(change)
 
@@ -207,7 +240,12 @@ def encode(change: Change) -> bytes:
 
 
 def decode(kind: str, body: bytes) -> Change:
-    """Return the change that ``encode`` made. Raises KeyError for a kind that this version does not know."""
-    fields: dict[str, Any] = orjson.loads(body)
-    make: Callable[..., Change] = KINDS[kind]
-    return make(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+    """Return the change that ``encode`` made. Raises Undecodable."""
+    try:
+        fields: dict[str, Any] = orjson.loads(body)
+        make: Callable[..., Change] = KINDS[kind]
+        return make(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+    except KeyError:
+        raise Undecodable(f"a change of kind {kind!r} is unknown to this version: a newer one may know it") from None
+    except (orjson.JSONDecodeError, AttributeError, TypeError) as error:
+        raise Undecodable(f"a change of kind {kind!r} has fields that this version does not know: {error}") from error

@@ -283,17 +283,23 @@ class PutSite(_Command):
 
 
 class Invalidate(_Command):
-    """Forget what is cached: of ``user``, or of all. ``id`` names the change, so that a repeat does nothing."""
+    """Forget what is cached: of ``user``, or of all. ``id`` names the change, so that a repeat does nothing.
+
+    ``rolling``: of all, shard by shard, as fast as the origin can bear.
+    """
 
     kind: Literal["invalidate"] = "invalidate"
     scope: Literal["global", "user"]
     user: Id | None = None
     id: Id | None = None
+    rolling: bool = False
 
     @model_validator(mode="after")
     def _scope_and_user_agree(self) -> Self:
         if (self.scope == "user") != (self.user is not None):
             raise ValueError('wants a user where the scope is "user", and none where it is "global"')
+        if self.rolling and self.scope == "user":
+            raise ValueError('rolls where the scope is "global": one user is one item')
         return self
 
 

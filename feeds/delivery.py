@@ -5,7 +5,20 @@
    from a later number (``timeline``).
 3. The post is pushed to those who are active, and to the newest posts of its sources where these are kept. Sources
    that are pulled are not pushed: bakes merge them.
-4. Whom it concerns is reported. Guests, who have no timeline, are looked for in the system of record.
+4. Whom it concerns is reported, with the post's sources. Guests, who have no timeline, are looked for in the system of
+   record.
+
+The pages of all readers are told by the cache tags of the post's sources. Whoever is named is asked for only where an
+edge may have a page of theirs that carries none of these tags: not all sources found room on it. So it is enough that
+readers are named who drew from a source when its post was readable. Who begins or ceases to draw from it, or to mute
+it, has had all their pages dropped for that (``readers``). A source that rises over the pull line has its readers named
+for as long as a page may live from before bakes put pulled sources first (``_held``); one that falls is named again
+before bakes put it last. A source is drawn from by who has a number, and numbers and names stay.
+
+An edit that takes a tag away names nobody for that. Pages that showed the post by this tag carry its ``p-``, and so do
+those on which it would have come next, or which stand below it. On all others it stood above the page or below its
+end, and a page is what is below its place, whatever is above. (How many pages a list has, at the most, counts what is
+above: the last page that is allowed may say so late, as after a withdrawal. Ranks are soft.)
 """
 
 import asyncio
@@ -17,7 +30,8 @@ from itertools import islice
 from feeds import copies, keys, scripts
 from feeds.followers import Followers
 from feeds.latest import Latest
-from feeds.model import TAG, Post
+from feeds.lognumbers import NEXT
+from feeds.model import Post
 from feeds.parts import Parts, chunks
 from feeds.progress import now_ms
 from feeds.timeline import PUSHED, PUSHES_A_TRIP, Timelines
@@ -38,13 +52,12 @@ GUESTS = 5000
 class Reach:
     """Where a post goes. ``log`` is its log number, ``sections`` who draws from its pushed sources.
 
-    ``topics`` are its pulled tags; ``overflow``: some of its sources are not pushed.
+    ``overflow``: some of its sources are not pushed.
     """
 
     log: int
     pushed: Sequence[int]
     sections: Sequence[bytes]
-    topics: Sequence[str]
     overflow: bool
     guests: int
 
@@ -78,7 +91,7 @@ class Delivery:
         """Push a post whose copy is written, and report whom it concerns."""
         sources = list(dict.fromkeys((post.author_num, *post.tag_nums)))
         reach = await self._reach(sources)
-        parts.share(reach.topics, overflow=reach.overflow)
+        parts.gained(sources, post.tags, overflow=reach.overflow)
         own = [post.author.encode()] if self._own_posts else []
         pushes = self._timelines.pushes(post.num, reach.log, [*own, *reach.sections])
         latest = [self._latest.pushed(post.entry, source) for source in sources]
@@ -111,7 +124,7 @@ class Delivery:
         asked = [source for source in sources if source not in self._pulled]
         replies = await self._trips.execute(
             [
-                ("INCR", keys.LOG),
+                NEXT,
                 ("GET", keys.PULLED),
                 ("GET", keys.generation(0)),
                 ("ZCARD", keys.GUESTS),
@@ -128,8 +141,8 @@ class Delivery:
         else:
             found = await self._followers.taken(pushed, [replies[4], *(lists[source] for source in pushed)])
         sections = [section for source in pushed for section in found[source]]
-        topics = [pulled[source][0] for source in sources if source & TAG and source in pulled]
-        return Reach(int(replies[0]), pushed, sections, topics, bool(held), int(replies[3]))
+        log = await self._timelines.numbers.reserved(replies[0])
+        return Reach(log, pushed, sections, bool(held), int(replies[3]))
 
     async def _states(self, value: bytes | None, generation: bytes | None) -> Mapping[int, tuple[str, str]]:
         """Return the sources that are pulled, or about to be or not, from their copy or the system of record."""

@@ -12,6 +12,7 @@ from feeds import keys, scripts
 from feeds.activity import Activity
 from feeds.change import (
     Change,
+    Covered,
     FollowsChanged,
     Imported,
     Invalidated,
@@ -27,6 +28,7 @@ from feeds.change import (
     UserCreated,
     UserDeleted,
 )
+from feeds.covering import Covering
 from feeds.delivery import Delivery, everybody
 from feeds.followers import Followers
 from feeds.forgetting import Forgetting
@@ -56,6 +58,7 @@ class Fanout:
         own_posts: bool = True,
         linger_ms: int,
     ) -> None:
+        self.record = record
         self._redis = redis
         self._truth = truth = Truth(redis, record)
         self._activity = activity
@@ -63,6 +66,7 @@ class Fanout:
         self._followers = followers = Followers(redis, record)
         self._latest = latest = Latest(redis, record)
         self._readers = Readers(redis, truth, followers, timelines)
+        self._covering = Covering(redis, truth, self._readers, timelines, latest)
         self._imports = Imports(truth, self._readers, timelines, latest)
         self._forgetting = Forgetting(truth, followers, latest, timelines, own_posts=own_posts)
         self._trips = trips = Trips(redis)
@@ -87,6 +91,8 @@ class Fanout:
                 await self._imports.take(change, parts)
             case Invalidated():
                 await self._forgetting.forget(change, parts)
+            case Covered():
+                await self._covering.cover(change, parts)
             case Reranked():
                 pass  # what it recalculated is there
             case _:

@@ -93,7 +93,8 @@ class Jobs:
     async def get(self, job: str) -> Job | None:
         """Return a job, or None where it was never there or is over for more than a week."""
         (reply,) = await scripts.execute(self._redis, [("HGETALL", keys.job(job))])
-        return _read(job, scripts.fields(reply)) if reply else None
+        fields = scripts.fields(reply)
+        return _read(job, fields) if b"kind" in fields else None  # what a Redis that forgot it was told since is no job
 
     async def cancel(self, job: str) -> Job | None:
         """Ask for a job's end: one that nobody works on is over at once. Returns it as it then stands."""

@@ -19,6 +19,7 @@ key                                type    what
 ``{ss}:seen``                      hash    user → numbers of the posts on first pages since the last recalculation
 ``{ss}:active``                    zset    user → milliseconds of their last activity
 ``feeds:log``                      string  the fan-out log's newest number
+``feeds:kept``                      string  milliseconds up to which the relay knows that Redis has everything
 ``feeds:guests``                   zset    users who are not active and have been baked → milliseconds until when that
                                            may be at an edge
 ``feeds:activations:<hour>``       string  how many users bakes made active in this hour
@@ -39,6 +40,11 @@ key                                type    what
 ``feeds:jobs``                     list    jobs that are not over
 ``feeds:reacted``                  string  milliseconds up to which recalculations know who reacted to what
 ``feeds:recomputed``               string  milliseconds of the last recalculation that the schedule began
+``{items}:<account>:<month>``        hash    items that the account is billed for: first, taps, since; and the limit
+``{items}:<batch>``                string  the batch is counted; for a day
+``feeds:refusing``                 string  why the API takes no more writes this month (``refusing``)
+``epoch``                           string  ``number …``: the epoch of Redis (``cdn/epoch.py``, which writes it)
+``feeds:tries``                    hash    ``<stream>:<entry>`` → how often it was handled in vain (``tries``)
 ``lease:relay`` and others         string  which process does what only one may do
 =================================  ======  ====================================================================
 
@@ -61,6 +67,8 @@ RANKING = "{00}:ranking"
 PULLED = "{00}:pulled"
 GENERATION = "feeds:generation"
 LOG = "feeds:log"
+EPOCH = "epoch"
+KEPT = "feeds:kept"
 GUESTS = "feeds:guests"
 LISTS = "feeds:lists"
 CUTOFF = "feeds:cutoff"
@@ -68,6 +76,8 @@ RISING = "feeds:rising"
 JOBS = "feeds:jobs"
 REACTED = "feeds:reacted"
 RECOMPUTED = "feeds:recomputed"
+REFUSING = "feeds:refusing"
+TRIES = "feeds:tries"
 
 WAKE_RELAY = "edgebake:wake:relay"
 WAKE_PROGRESS = "edgebake:wake:progress"
@@ -201,3 +211,13 @@ def change(change: str) -> str:
 def job(job: str) -> str:
     """Return the key of a job."""
     return f"job:{job}"
+
+
+def items(account: str, month: str) -> str:
+    """Return the key of the count of an AWS account's items in a month."""
+    return f"{{items}}:{account}:{month}"
+
+
+def counted(batch: str) -> str:
+    """Return the key that says that a batch is counted."""
+    return f"{{items}}:{batch}"

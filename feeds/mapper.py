@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from feeds import keys, rankshard, scripts
 from feeds.ids import BUCKETS, bucket_of
+from feeds.packing import without_names
 from feeds.ranking import Order
 from feeds.wire import Wire
 
@@ -79,7 +80,7 @@ class _Bucket:
         missing = [user.decode() for user, is_there in zip(self.users, there, strict=True) if not is_there]
         self.users = list(compress(self.users, there))
         self.ranked = [one is True for one in compress(ranked, there)]
-        self.sources = [body for _, _, body in compress(parts, there)]
+        self.sources = [without_names(body) for _, _, body in compress(parts, there)]
         self.tastes = list(compress(tastes, there))
         return missing
 

@@ -142,7 +142,8 @@ class Sources:
     """What a user's feed draws from and leaves out, as source numbers, each sorted.
 
     ``num`` is the user's own number. ``blocked`` are users who block this one or whom this one blocks. ``version``
-    rises with each change of follows, mutes and blocks.
+    rises with each change of follows, mutes and blocks. ``names`` are the ids of the authors, then the tags, in the
+    order of their numbers: who knows them can spell the sources' cache tags.
     """
 
     user: str
@@ -153,6 +154,7 @@ class Sources:
     muted_tags: tuple[int, ...]
     blocked: tuple[int, ...]
     version: int
+    names: tuple[str, ...] = ()
 
 
 class PulledSource(NamedTuple):

@@ -3,7 +3,8 @@
 ===========  ===========================================================================================================
 entry        ``<BIIIqIII`` live, version, generation, author, published ms, likes, comments, views; then ``<B`` number
              of tags, their numbers, and the post's id
-sources      ``<6I`` own number, then how many authors, tags, muted authors, muted tags, blocked; then these
+sources      ids of the authors and the tags, a line each, and a NUL; ``<6I`` own number, then how many authors, tags,
+             muted authors, muted tags, blocked; then these
 taste        ``<2I`` how many authors, how many posts; then pairs of number and count
 timeline     ``<state><snapshot> <mark>\\n`` in ASCII, then post numbers
 fresh        log number times 2^32 and the post's number, in decimal
@@ -63,11 +64,13 @@ def generation_of(packed: bytes) -> int:
 def pack_sources(sources: Sources) -> bytes:
     """Return a user's sources."""
     lists = (sources.authors, sources.tags, sources.muted_authors, sources.muted_tags, sources.blocked)
-    return _SOURCES.pack(sources.num, *map(len, lists)) + b"".join(map(numbers, lists))
+    names = "\n".join(sources.names).encode()
+    return b"".join((names, b"\0", _SOURCES.pack(sources.num, *map(len, lists)), *map(numbers, lists)))
 
 
 def read_sources(user: str, packed: bytes, version: int = 0) -> Sources:
     """Return the sources that were packed."""
+    named, _, packed = packed.partition(b"\0")
     num, *sizes = _SOURCES.unpack_from(packed)
     flat = unpacked(packed[_SOURCES.size :])
     lists, at = [], 0
@@ -75,7 +78,13 @@ def read_sources(user: str, packed: bytes, version: int = 0) -> Sources:
         lists.append(tuple(flat[at : at + size]))
         at += size
     authors, tags, muted_authors, muted_tags, blocked = lists
-    return Sources(user, num, authors, tags, muted_authors, muted_tags, blocked, version)
+    names = tuple(named.decode().split("\n")) if named else ()
+    return Sources(user, num, authors, tags, muted_authors, muted_tags, blocked, version, names)
+
+
+def without_names(packed: bytes) -> bytes:
+    """Return the numbers of the sources that were packed, which a recalculation reads as arrays."""
+    return packed[packed.index(b"\0") + 1 :]
 
 
 def pack_taste(taste: Taste) -> bytes:

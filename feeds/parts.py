@@ -4,7 +4,6 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any
 
 from feeds import scripts
 from feeds.affected import Affected, entry
@@ -26,7 +25,7 @@ class Parts:
         self._trips = trips
         self._empty = Affected(change_id, change, secrets.token_hex(4), 0, None)
         self._sent = 0
-        self._shared: dict[str, Any] = {}
+        self._overflow = False
         self._waiting: tuple[Sequence[scripts.Command], Affected] | None = None
 
     async def report(
@@ -58,16 +57,17 @@ class Parts:
         async for ids in ids_of(record, author):
             await self.report(posts=ids, authors=[author])
 
-    def share(self, topics: Iterable[str], *, overflow: bool) -> None:
-        """Say what the last part is to carry besides the change's own."""
-        self._shared = {"topics": tuple(topics), "overflow": overflow}
+    def gained(self, sources: Iterable[int], topics: Iterable[str], *, overflow: bool) -> None:
+        """Say whose readers the users of all parts are, and what else the last part is to drop."""
+        self._empty = replace(self._empty, sources=tuple(sources), topics=tuple(topics))
+        self._overflow = overflow
 
     async def finish(self) -> None:
         """Report the last part, which carries what all parts share."""
         if self._waiting is None:
             self._waiting = ((), replace(self._empty, part=self._sent))
         after, part = self._waiting
-        last = replace(part, parts=self._sent + 1, shared=True, **self._shared)
+        last = replace(part, parts=self._sent + 1, shared=True, overflow=self._overflow)
         await self._send((after, last))
 
     async def _send(self, waiting: tuple[Sequence[scripts.Command], Affected]) -> None:

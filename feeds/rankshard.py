@@ -61,7 +61,8 @@ class Options:
 
 
 def pack_readers(ranked: Sequence[bool], sources: Sequence[bytes], tastes: Sequence[bytes | None]) -> bytes:
-    """Return a shard's readers: whether each reads by rank, their sources and tastes as ``feeds.packing`` has them."""
+    """Return a shard's readers: whether each reads by rank, their tastes as ``feeds.packing`` has them, and so
+    their sources, ``without_names``."""
     known = [taste or NO_TASTE for taste in tastes]
     sizes = np.array([*map(len, sources), *map(len, known)], "<u4").tobytes()
     return b"".join((struct.pack("<I", len(ranked)), sizes, *sources, *known, bytes(ranked)))

@@ -19,6 +19,7 @@ from feeds.activity import drawn
 from feeds.followers import Followers
 from feeds.ids import shard_of
 from feeds.jobs import Held, Jobs
+from feeds.lognumbers import LogNumbers
 from feeds.mapper import Ranked, Shard
 from feeds.model import Epoch
 from feeds.progress import now_ms
@@ -68,6 +69,7 @@ class Recompute:
         self._redis = redis
         self._redis_url = redis_url
         self._record = record
+        self._numbers = LogNumbers(redis, record)
         self._limits = limits
         self._jobs = Jobs(redis)
         self._truth = Truth(redis, record)
@@ -153,13 +155,15 @@ class Recompute:
     async def _create(self, users: Sequence[str], now: int) -> None:
         """Create timelines as ``Timelines.create`` does, for many."""
         active = [("ZADD", keys.active(shard_of(user)), "GT", now, user) for user in users]
-        create = [scripts.call(scripts.CREATE, (keys.base(user),), user, CLOSED) for user in users]
+        create = [
+            scripts.call(scripts.CREATE, (keys.base(user), keys.active(shard_of(user))), user, CLOSED) for user in users
+        ]
         created = (await scripts.execute(self._redis, [*active, *create]))[len(active) :]
         if not any(created):
             return
-        (number,) = await scripts.execute(self._redis, [("INCR", keys.LOG)])
+        number = await self._numbers.take()
         open_ = [
-            scripts.call(scripts.CREATE, (keys.base(user),), user, CLOSED, number)
+            scripts.call(scripts.CREATE, (keys.base(user), keys.active(shard_of(user))), user, CLOSED, number)
             for user, new in zip(users, created, strict=True)
             if new
         ]

@@ -8,17 +8,19 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from feeds import engagement, outbox, people, proposals, pulled, queries, sources
+from feeds import engagement, items, outbox, parked, people, proposals, pulled, queries, redis_epoch, sources
 from feeds.command import Command, CreatePost, Follow, FollowTag, PutUser
 from feeds.database import Database, connect
+from feeds.items import Items
 from feeds.migrations import check, migrate_tables
 from feeds.model import Entry, Epoch, Follows, OrderKey, Post, Pulled, Site, Sources, User
-from feeds.outbox import ChangeRow, OutboxRow
+from feeds.outbox import ChangeRow, OutboxRow, ParkedRow
+from feeds.redis_epoch import RedisEpoch
 from feeds.writes import activity, audiences, crossings, dispatch, due, idempotency, imports, ranking
 from feeds.writes.outcome import IdempotencyKey, ImportOutcome, Outcome
 from feeds.writes.unit import Limits, Unit
 
-__all__ = ["ChangeRow", "IdempotencyKey", "ImportOutcome", "OutboxRow", "Outcome", "Record"]
+__all__ = ["ChangeRow", "IdempotencyKey", "ImportOutcome", "OutboxRow", "Outcome", "ParkedRow", "Record"]
 
 T = TypeVar("T")
 
@@ -275,18 +277,82 @@ class Record:
         if rows:
             await self._write(lambda unit: outbox.mark_relayed(unit.conn, rows, unit.now_ms), durable=False)
 
-    async def outbox_live(self, live: Mapping[str, int]) -> None:
-        """Note when changes became live, by change id."""
-        if live:
-            await self._write(lambda unit: outbox.mark_live(unit.conn, live), durable=False)
+    async def outbox_live(self, live: Mapping[str, int], epoch: int | None = None) -> set[str]:
+        """Note when changes became live, by change id; return those that are in the outbox, and live now.
+
+        ``epoch``: that of Redis under which this was seen; none is live where the outbox was replayed for a later one.
+        """
+        if not live:
+            return set()
+        return await self._write(lambda unit: outbox.mark_live(unit.conn, live, epoch), durable=False)
 
     async def outbox_prune(self, before_ms: int) -> int:
         """Forget the changes that were live before this; return how many."""
         return await self._write(lambda unit: outbox.prune(unit.conn, before_ms), durable=False)
 
+    async def redis_epoch(self) -> RedisEpoch:
+        """Return the newest epoch of Redis; number 0 before the first."""
+        return await self._read(redis_epoch.find)
+
+    async def next_redis_epoch(self, token: str, known: int) -> RedisEpoch:
+        """Return the epoch that is made for a loss, the same for all who name it by this ``token``.
+
+        Its number is above ``known``, which Redis names, and above all that there were.
+        """
+        return await self._write(lambda unit: redis_epoch.begin(unit, token, known))
+
+    async def reserve_log(self, number: int) -> int:
+        """Return up to where log numbers are reserved, well above ``number``."""
+        return await self._write(lambda unit: redis_epoch.reserve_log(unit, number))
+
+    async def replay(self, epoch: int, *, margin_ms: int, kept_ms: int | None = None) -> int:
+        """Let the relay take again, once an epoch, what Redis may have forgotten; return how many changes that are.
+
+        What is not live, and what became so less than ``margin_ms`` before the newest did, or before ``kept_ms``, the
+        moment up to which Redis has everything.
+        """
+        return await self._write(lambda unit: redis_epoch.replay(unit, epoch, margin_ms, kept_ms))
+
     async def change(self, change: str) -> ChangeRow | None:
         """Return what the outbox knows of a change."""
         return await self._read(lambda conn: outbox.find(conn, change))
+
+    async def park(self, change: str, tries: int, error: str) -> bool:
+        """Park a change that always fails, and cover what it is about.
+
+        Returns False where it is parked already, or live, or there is no such change.
+        """
+        return await self._write(lambda unit: parked.park(unit, change, tries, error))
+
+    async def parked(self, limit: int = 1000) -> list[ParkedRow]:
+        """Return the parked changes, the longest parked first."""
+        return await self._read(lambda conn: parked.find(conn, limit))
+
+    async def parked_count(self) -> int:
+        """Return how many changes are parked."""
+        return await self._read(parked.count)
+
+    async def retry(self, changes: Sequence[str] | None = None) -> list[str]:
+        """Let these parked changes, or all, be relayed anew; return those that were parked."""
+        retried = await self._write(lambda unit: parked.retry(unit, changes))
+        self.on_commit()
+        return retried
+
+    async def cover_parked(self) -> bool:
+        """Cover with everything, where a parked change waits for that; return whether it was due."""
+        return await self._write(parked.cover_everything)
+
+    async def drop_parked(self, change: str) -> bool:
+        """Forget a parked change; return whether it was one."""
+        return await self._write(lambda unit: parked.drop(unit, change))
+
+    async def items(self, account: str) -> list[Items]:
+        """Return how many items were counted for an AWS account, by month."""
+        return await self._read(lambda conn: items.find(conn, account))
+
+    async def raise_items(self, account: str, counted: Items) -> None:
+        """Raise the count of a month to this one; one that is higher stays."""
+        await self._write(lambda unit: items.raise_to(unit, account, counted))
 
     async def _read(self, query: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         async with self._database.read() as conn:

@@ -1,8 +1,9 @@
 """The relay: takes rows out of the outbox that were not relayed yet and numbers them into the change stream.
 
-One process relays at a time, by a lease; two would do no harm but double work. It also sees to it that a post
-appears when its time has come and that a source that rose over the pull line is pulled, and forgets rows that were
-live for a week.
+One process relays at a time, by a lease; two would do no harm but double work. Where Redis forgot, and is in a new
+epoch, what it may have forgotten is taken again before anything else. The relay also sees to it that a post appears
+when its time has come and that a source that rose over the pull line is pulled, and forgets rows that were live for a
+week.
 """
 
 import asyncio
@@ -14,9 +15,8 @@ from math import inf
 from redis.asyncio import Redis
 
 from feeds import keys, metrics, scripts
-from feeds.change import decode, subject_of
 from feeds.outbox import OutboxRow
-from feeds.progress import now_ms
+from feeds.progress import now_ms, number_of
 from feeds.record import Record
 from feeds.stream import came, hold, let_go
 
@@ -28,6 +28,14 @@ LISTEN_S = 1.0
 KEEP_MS = 7 * 86_400_000
 PRUNE_EVERY_S = 3600.0
 CROSS_EVERY_S = 5.0
+REPLAY_MS = 3_600_000
+KEPT_EVERY_MS = 1000
+NO_EPOCH = -1
+
+OLD = (
+    "Redis came back as it was at %.0f (Unix seconds), but the outbox keeps changes for a week: older ones cannot be "
+    "replayed. Empty that Redis (FLUSHALL): everything in it is made anew."
+)
 
 log = logging.getLogger(__name__)
 events = logging.getLogger("edgebake.events")
@@ -36,11 +44,16 @@ events = logging.getLogger("edgebake.events")
 class Relay:
     """Moves changes from the outbox into the stream."""
 
-    def __init__(self, redis: Redis, record: Record, *, linger_ms: int = 0) -> None:
-        """``linger_ms`` is how long an answer may live that was baked before a source rose over the pull line."""
+    def __init__(self, redis: Redis, record: Record, *, linger_ms: int = 0, replay_ms: int = REPLAY_MS) -> None:
+        """``linger_ms`` is how long an answer may live that was baked before a source rose over the pull line.
+
+        ``replay_ms``: how long before the newest live change others became live that a Redis that forgot is told again.
+        """
         self._redis = redis
         self._record = record
         self._linger_ms = linger_ms
+        self._replay_ms = replay_ms
+        self._epoch = NO_EPOCH
         self._due_ms = 0
         self._crossed = self._pruned = -inf
         self._lease = redis.lock(keys.RELAY_LEASE, timeout=LEASE_S, thread_local=False)
@@ -58,15 +71,44 @@ class Relay:
 
     async def relay(self) -> int:
         """Relay all that is in the outbox now; return how many changes that were."""
+        if not await self._replayed():
+            return 0
         await self._publish_due()
         total = 0
         while rows := await self._record.outbox_take(BATCH):
-            await scripts.execute(self._redis, [command for row in rows for command in _entry(row)])
+            await scripts.execute(self._redis, [command for row in rows for command in _entry(row, self._epoch)])
             await self._record.outbox_relayed([row.row for row in rows])
             total += len(rows)
             for row in rows:
                 _tell(row)
         return total
+
+    async def _replayed(self) -> bool:
+        """See to it that the outbox was replayed for the epoch of Redis; False where that is in none, or an old one.
+
+        Then connections are opened anew, which compares (``edgebake.epochs``).
+        """
+        ((known, kept),) = await scripts.execute(self._redis, [("MGET", keys.EPOCH, keys.KEPT)])
+        number, now = number_of(known), now_ms()
+        if number != self._epoch:
+            if number < (await self._record.redis_epoch()).replayed or number == 0:
+                log.warning("Redis is in epoch %d, which is over: its connections are opened anew.", number)
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
+                return False
+            await self._replay(number, int(kept or 0))
+            self._epoch = number
+        if now - int(kept or 0) > KEPT_EVERY_MS:
+            await self._redis.set(keys.KEPT, now)
+        return True
+
+    async def _replay(self, number: int, kept_ms: int) -> None:
+        """Take again what Redis may have forgotten, up to the moment from which it says that it has everything."""
+        count = await self._record.replay(number, margin_ms=self._replay_ms, kept_ms=kept_ms or None)
+        if count:
+            metrics.REPLAYED.inc(count)
+            log.warning("Redis may have forgotten something (epoch %d): %d changes are replayed.", number, count)
+        if kept_ms and kept_ms - self._replay_ms < now_ms() - KEEP_MS:
+            log.error(OLD, kept_ms / 1000)
 
     async def _tidy(self) -> None:
         """Pull what has risen for long enough, and forget what was live for long, each once in a while."""
@@ -88,16 +130,21 @@ class Relay:
             self._due_ms = now if found == BATCH else max(now + 1, min(later, due or later))
 
 
-def _entry(row: OutboxRow) -> tuple[scripts.Command, scripts.Command]:
-    """Return what notes when a change was accepted, and what numbers it into the stream."""
-    accepted = ("HSETNX", keys.change(row.id), "accepted", row.accepted_ms)
-    return accepted, ("XADD", keys.CHANGES, "*", "id", row.id, "kind", row.kind, "body", row.body)
+def _entry(row: OutboxRow, epoch: int) -> tuple[scripts.Command, ...]:
+    """Return what begins a change's progress, anew where it was relayed before, and numbers it into the stream."""
+    change = keys.change(row.id)
+    return (
+        ("ZREM", keys.WAITING, row.id),
+        ("DEL", change),
+        ("HSET", change, "accepted", row.accepted_ms, "epoch", epoch),
+        ("XADD", keys.CHANGES, "*", "id", row.id, "kind", row.kind, "body", row.body),
+    )
 
 
 def _tell(row: OutboxRow) -> None:
     metrics.RELAYED.labels(row.kind).inc()
     if events.isEnabledFor(logging.INFO):
-        fields = {"change": row.id, "kind": row.kind, "subject": subject_of(decode(row.kind, row.body))}
+        fields = {"change": row.id, "kind": row.kind, "subject": row.subject}
         events.info("publish", extra={"fields": fields})
 
 

@@ -18,6 +18,8 @@
 | ranking | one row: the ranking epoch |
 | site | one row |
 | applied | the source's own version last applied to each subject, there or not: the tombstones of out-of-order events |
+| items | how many items an AWS account was billed for in a month, first ones and second taps |
+| redis_epoch | one row: the epoch of Redis, and up to where log numbers are reserved |
 | outbox | the changes |
 | idempotency | outcomes of keyed requests, for 24 hours |
 
@@ -258,6 +260,28 @@ applied = Table(
     sqlite_with_rowid=False,
 )
 
+items = Table(
+    "items",
+    metadata,
+    _id("account"),
+    _id("month"),  # "2026-11", UTC
+    _number("first"),
+    _number("taps"),
+    _number("since_ms"),  # when the first of them was counted
+    PrimaryKeyConstraint("account", "month"),
+    sqlite_with_rowid=False,
+)
+
+redis_epoch = Table(
+    "redis_epoch",
+    metadata,
+    _id("id", primary_key=True),  # "redis"
+    _number("number"),
+    _text("token"),
+    _number("replayed"),
+    _number("log"),
+)
+
 outbox = Table(
     "outbox",
     metadata,
@@ -269,13 +293,22 @@ outbox = Table(
     _number("accepted_ms"),
     Column("relayed_ms", BigInteger),
     Column("live_ms", BigInteger),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("parked_ms", BigInteger),
+    Column("error", Text),
     sqlite_autoincrement=True,  # a pruned row's number is not given again
 )
 
 is_waiting = outbox.c.relayed_ms.is_(None)
 is_live = outbox.c.live_ms.is_not(None)
+was_parked = outbox.c.parked_ms.is_not(None)
 Index("ix_outbox_waiting", outbox.c.row, sqlite_where=is_waiting, postgresql_where=is_waiting)
 Index("ix_outbox_live", outbox.c.live_ms, sqlite_where=is_live, postgresql_where=is_live)
+
+Index("ix_outbox_parked", outbox.c.parked_ms, sqlite_where=was_parked, postgresql_where=was_parked)
+
+is_parked = was_parked & outbox.c.live_ms.is_(None)
+"""One that was relayed twice may be live after all."""
 
 idempotency = Table(
     "idempotency",

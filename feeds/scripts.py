@@ -54,6 +54,7 @@ LATEST_BEGIN = _read("latest_begin")
 LATEST_INSTALL = _read("latest_install")
 LATEST_PUSH = _read("latest_push")
 SEEN = _read("seen")
+ITEMS = _read("items")
 
 
 def call(script: str, keys: Sequence[str], *arguments: object) -> Command:
@@ -61,7 +62,7 @@ def call(script: str, keys: Sequence[str], *arguments: object) -> Command:
     return ("EVALSHA", script, len(keys), *keys, *arguments)
 
 
-async def execute(redis: Redis, commands: Sequence[Command], texts: Mapping[str, str] = TEXTS) -> list[Any]:
+async def execute(redis: Redis, commands: Sequence[Command]) -> list[Any]:
     """Send commands in one round trip, in order; give Redis the scripts where it has forgotten them.
 
     Every script may run twice, so the whole trip is sent again then. Raises what redis-py raises.
@@ -71,7 +72,7 @@ async def execute(redis: Redis, commands: Sequence[Command], texts: Mapping[str,
     try:
         return await _send(redis, commands)
     except NoScriptError:
-        await _send(redis, [("SCRIPT", "LOAD", text) for text in texts.values()])
+        await _send(redis, [("SCRIPT", "LOAD", text) for text in TEXTS.values()])
         return await _send(redis, commands)
 
 

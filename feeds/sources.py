@@ -11,6 +11,10 @@ from feeds.many import among
 from feeds.model import TAG, Sources
 from feeds.schema import activity, blocks, follows, is_published, mutes, posts, tag_follows, tags, users
 
+KINDS = ("authors", "tags", "muted_authors", "muted_tags", "blocked")
+Drawn = dict[tuple[str, str], dict[int, str]]
+"""By user and kind: source numbers and their names."""
+
 
 async def find_sources(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Sources]:
     """Return what these users' feeds draw from; number 0, version 0 and nothing for an unknown one."""
@@ -18,10 +22,10 @@ async def find_sources(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, S
         among(conn, users.c.id, ids)
     )
     known = {id_: (num, version) for id_, num, version in await conn.execute(query)}
-    drawn: dict[tuple[str, str], list[int]] = defaultdict(list)
+    drawn: Drawn = defaultdict(dict)
     if known:
-        for user, kind, num in await conn.execute(_drawn(conn, list(known))):
-            drawn[user, kind].append(num)
+        for user, kind, num, name in await conn.execute(_drawn(conn, list(known))):
+            drawn[user, kind][num] = name
     return {user: _sources(user, *known.get(user, (0, 0)), drawn) for user in ids}
 
 
@@ -67,14 +71,14 @@ def number_of(user: str) -> ColumnElement[int]:
 
 
 def _drawn(conn: AsyncConnection, ids: list[str]) -> Any:
-    """Return the query of all that these users draw from and leave out: user, which list, source number."""
-    followed = select(follows.c.user, literal("authors"), users.c.num).join(users, users.c.id == follows.c.author)
-    tagged = select(tag_follows.c.user, literal("tags"), tag_follows.c.tag)
-    unwanted = select(mutes.c.user, literal("muted_authors"), users.c.num).join(users, users.c.id == mutes.c.value)
-    source = tags.c.num + literal(TAG, BigInteger)
-    untagged = select(mutes.c.user, literal("muted_tags"), source).join(tags, tags.c.tag == mutes.c.value)
-    blocked = select(blocks.c.user, literal("blocked"), users.c.num).join(users, users.c.id == blocks.c.blocked)
-    blocking = select(blocks.c.blocked, literal("blocked"), users.c.num).join(users, users.c.id == blocks.c.user)
+    """Return the query of all that these users draw from and leave out: user, which list, source number and name."""
+    author, source = (users.c.num, users.c.id), (tags.c.num + literal(TAG, BigInteger), tags.c.tag)
+    followed = select(follows.c.user, literal("authors"), *author).join(users, users.c.id == follows.c.author)
+    tagged = select(tag_follows.c.user, literal("tags"), *source).join(tags, tags.c.num == tag_follows.c.tag - TAG)
+    unwanted = select(mutes.c.user, literal("muted_authors"), *author).join(users, users.c.id == mutes.c.value)
+    untagged = select(mutes.c.user, literal("muted_tags"), *source).join(tags, tags.c.tag == mutes.c.value)
+    blocked = select(blocks.c.user, literal("blocked"), *author).join(users, users.c.id == blocks.c.blocked)
+    blocking = select(blocks.c.blocked, literal("blocked"), *author).join(users, users.c.id == blocks.c.user)
     return union_all(
         followed.where(among(conn, follows.c.user, ids)),
         tagged.where(among(conn, tag_follows.c.user, ids)),
@@ -85,12 +89,12 @@ def _drawn(conn: AsyncConnection, ids: list[str]) -> Any:
     )
 
 
-def _sources(user: str, num: int, version: int, drawn: dict[tuple[str, str], list[int]]) -> Sources:
-    def named(kind: str) -> tuple[int, ...]:
-        return tuple(sorted(set(drawn.get((user, kind), ()))))
-
-    lists = (named("authors"), named("tags"), named("muted_authors"), named("muted_tags"), named("blocked"))
-    return Sources(user, num, *lists, version)
+def _sources(user: str, num: int, version: int, drawn: Drawn) -> Sources:
+    authors, tagged, muted_authors, muted_tags, blocked = (
+        dict(sorted(drawn.get((user, kind), {}).items())) for kind in KINDS
+    )
+    lists = (tuple(authors), tuple(tagged), tuple(muted_authors), tuple(muted_tags), tuple(blocked))
+    return Sources(user, num, *lists, version, (*authors.values(), *tagged.values()))
 
 
 def _drawing(source: int) -> tuple[ColumnElement[str], Select[Any]]:

@@ -6,13 +6,15 @@ idle for its lease; a live worker that is not done keeps its entries with ``touc
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.lock import Lock
 from redis.exceptions import LockError, ResponseError
+
+T = TypeVar("T")
 
 LEASE_MS = 5000
 Entry = tuple[bytes, Mapping[bytes, bytes]]
@@ -38,13 +40,28 @@ class Group:
 
     async def read(self, count: int, block_ms: int) -> list[Entry]:
         """Return new entries, waiting up to ``block_ms`` for the first."""
-        reply: Any = await self.redis.xreadgroup(
-            self.group, self.consumer, {self.stream: ">"}, count=count, block=block_ms
+        reply: Any = await self._known(
+            lambda: self.redis.xreadgroup(self.group, self.consumer, {self.stream: ">"}, count=count, block=block_ms)
         )
         return [entry for _, entries in reply for entry in entries]
 
     async def take_over(self, count: int) -> list[Entry]:
         """Return entries that a worker took and left for a lease: it is dead, or it failed."""
+        return await self._known(lambda: self._left(count))
+
+    async def touch(self, entries: Sequence[bytes]) -> None:
+        """Keep entries for another lease."""
+        if entries:
+            await self._known(
+                lambda: self.redis.xclaim(self.stream, self.group, self.consumer, 0, list(entries), justid=True)
+            )
+
+    async def done(self, entries: Sequence[bytes]) -> None:
+        """Acknowledge entries."""
+        if entries:
+            await self.redis.xack(self.stream, self.group, *entries)
+
+    async def _left(self, count: int) -> list[Entry]:
         found: list[Entry] = []
         cursor: bytes | None = None
         while cursor != b"0-0" and len(found) < count:  # Redis looks at some entries a call, busy ones among them
@@ -54,21 +71,24 @@ class Group:
             found += [entry for entry in entries if entry[1]]
         return found
 
-    async def touch(self, entries: Sequence[bytes]) -> None:
-        """Keep entries for another lease."""
-        if entries:
-            await self.redis.xclaim(self.stream, self.group, self.consumer, 0, list(entries), justid=True)
-
-    async def done(self, entries: Sequence[bytes]) -> None:
-        """Acknowledge entries."""
-        if entries:
-            await self.redis.xack(self.stream, self.group, *entries)
+    async def _known(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask something of the group; make it anew where Redis has forgotten it."""
+        try:
+            return await ask()
+        except ResponseError as error:
+            if not str(error).startswith(("NOGROUP", "no such key")):
+                raise
+        await self.create()
+        return await ask()
 
     async def trim(self) -> None:
-        """Drop from the stream's beginning what every group has acknowledged.
+        """Drop from the stream's beginning what every group has acknowledged."""
+        await self._known(self._trim)
 
-        How far each group was delivered is read first: whatever is delivered after that lies above it, so nothing
-        that a worker holds is dropped under its hands.
+    async def _trim(self) -> None:
+        """How far each group was delivered is read first.
+
+        Whatever is delivered after that lies above it, so nothing that a worker holds is dropped under its hands.
         """
         lowest: list[bytes] = []
         for group in await self.redis.xinfo_groups(self.stream):

@@ -14,11 +14,15 @@ Answer = TypeVar("Answer")
 class Tick(Generic[Ask, Answer]):
     """Gathers what is asked until the loop turns, or until a trip comes back, and asks it together.
 
-    At most ``at_once`` trips are under way: under load the trips grow, not their number.
+    At most ``at_once`` trips are under way: under load the trips grow, not their number. One that takes longer than
+    ``trip_s`` fails, so whoever asks waits for twice that at most.
     """
 
-    def __init__(self, trip: Callable[[list[Ask]], Awaitable[Sequence[Answer]]], at_once: int = 2) -> None:
+    def __init__(
+        self, trip: Callable[[list[Ask]], Awaitable[Sequence[Answer]]], at_once: int = 2, trip_s: float = TRIP_S
+    ) -> None:
         self._trip = trip
+        self._trip_s = trip_s
         self._room = at_once
         self._asked: list[tuple[Ask, asyncio.Future[Answer]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -48,7 +52,7 @@ class Tick(Generic[Ask, Answer]):
     async def _run(self, asked: list[tuple[Ask, asyncio.Future[Answer]]]) -> None:
         waiting = [future for _, future in asked]
         try:
-            async with asyncio.timeout(TRIP_S):
+            async with asyncio.timeout(self._trip_s):
                 answers = await self._trip([ask for ask, _ in asked])
             pairs = list(zip(waiting, answers, strict=True))  # all of them, before anybody has one
         except Exception as error:  # whatever it is, it belongs to those who asked

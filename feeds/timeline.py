@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from feeds import keys, packing, scripts
 from feeds.ids import BUCKETS, shard_of
+from feeds.lognumbers import NEXT, LogNumbers
 from feeds.model import Entry, Epoch, Sources, Taste
 from feeds.packing import Timeline
 from feeds.ranking import Order, Weights, rank_ms
@@ -48,6 +49,7 @@ class Timelines:
         own_posts: bool = True,
         weights: Weights | None = None,
     ) -> None:
+        self.numbers = LogNumbers(redis, record)
         self._redis = redis
         self._record = record
         self._cap = cap
@@ -76,11 +78,12 @@ class Timelines:
         return found
 
     async def create(self, user: str) -> None:
-        """Create a user's timeline, dropped, where there is none. They are active and in every follower list before."""
-        base = keys.base(user)
-        created = scripts.call(scripts.CREATE, (base,), user, CLOSED)
-        _, log = await scripts.execute(self._redis, [created, ("INCR", keys.LOG)])
-        await scripts.execute(self._redis, [scripts.call(scripts.CREATE, (base,), user, CLOSED, log)])
+        """Create an active user's timeline, dropped, where there is none. They are in every follower list before."""
+        names = (keys.base(user), keys.active(shard_of(user)))
+        created = scripts.call(scripts.CREATE, names, user, CLOSED)
+        _, number = await scripts.execute(self._redis, [created, NEXT])
+        log = await self.numbers.reserved(number)
+        await scripts.execute(self._redis, [scripts.call(scripts.CREATE, names, user, CLOSED, log)])
 
     async def rebuild(
         self, sources: Sources, order: Order, taste: Taste, epoch: Epoch, pulled: Collection[int]
@@ -112,14 +115,14 @@ class Timelines:
         for user in users:
             by_bucket.setdefault(keys.base(user), []).append(user)
         if by_bucket:
-            log = await self.next_log()
+            log = await self.numbers.take()
             await self._drop(
                 [scripts.call(scripts.DROP, (base,), log, CLOSED, *named) for base, named in by_bucket.items()]
             )
 
     async def drop_all(self) -> None:
         """Drop every timeline there is."""
-        log = await self.next_log()
+        log = await self.numbers.take()
         buckets = (keys.base_of(shard, bucket) for shard in keys.ALL_SHARDS for bucket in range(BUCKETS))
         await self._drop([scripts.call(scripts.DROP, (base,), log, CLOSED) for base in buckets])
 
@@ -128,11 +131,6 @@ class Timelines:
         reads: list[scripts.Command] = [("HGET", keys.base(user), user), ("LRANGE", keys.fresh(user), 0, -1)]
         base, fresh = await scripts.execute(self._redis, reads)
         return [*packing.read_fresh(fresh), *(packing.read_timeline(base).nums if base else ())]
-
-    async def next_log(self) -> int:
-        """Take the next log number."""
-        (log,) = await scripts.execute(self._redis, [("INCR", keys.LOG)])
-        return int(log)
 
     async def _drop(self, drops: Sequence[scripts.Command]) -> None:
         for start in range(0, len(drops), BUCKETS_A_TRIP):

@@ -1,32 +1,40 @@
-"""The drain loop: one for each edge, whoever holds its lease. Reads what is pending, plans, mints, sends, polls.
+"""The drain loop: one for each edge, whoever holds its lease. Reads what is pending, plans, mints, sends, polls, taps.
 
-A batch is stored before the first call and leaves the store when the edge reports it complete. A refusal is an error
-with what to do, a metric, and a retry of the same bytes; it is never the end of a batch.
+A batch is stored before the first call. It leaves the store when the edge reports it complete, and, where it needs a
+second tap, when the batch that carries that is complete too. A refusal is an error with what to do, a metric, and a
+retry of the same bytes; it is never the end of a batch.
 """
 
 import asyncio
 import logging
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from redis.asyncio import Redis
 
-from cdn import keys
+from cdn import keys, scripts
 from cdn.edge import Edge
-from cdn.errors import EdgeBusy, InvalidationRefused, InvalidationUnknown
+from cdn.errors import InvalidationRefused, InvalidationUnknown
 from cdn.ledger import ALL_SHARDS
 from cdn.pending import CallBudget, Minted, PendingSet, ShardState
+from cdn.tags import GLOBAL
 from feeds.progress import Board, Waiting, now_ms
 from feeds.stream import came, hold, let_go
 from invalidator import metrics
-from invalidator.plan import Limits, Plan, plan
+from invalidator.means import Money, Origin, Silent, Unlimited
+from invalidator.plan import Limits, Plan, View, in_progress, next_tap_ms, plan
+from invalidator.watch import Watch
 
 LEASE_S = 5.0
 IDLE_S = 0.25
 """How long the loop sleeps where nobody wakes it: what other processes recorded is found after this at the latest."""
 
 WAITING = 2000
+AT_ONCE = 1000
+"""Tags of a shard that are looked at for one batch, in a storm: more than any edge takes in that time."""
+DENIED_AT_ONCE = 3
+"""Batches that the edge denies for good, until somebody changes something, before no further one is tried."""
 
 log = logging.getLogger(__name__)
 events = logging.getLogger("edgebake.events")
@@ -46,15 +54,27 @@ PATIENCE = Patience()
 
 @dataclass(slots=True)
 class Attempt:
-    """A stored batch that is not complete: when it is next sent or asked after, and how often that failed.
+    """A stored batch that is not done with: when it is next sent or asked after, and how often that failed.
 
-    ``paid``: the call that sends it next is taken out of the budget already.
+    ``paid``: the call that sends it next is taken out of the budget already. ``denied``: the edge said no to it, and
+    not because it is busy.
     """
 
     minted: Minted
     paid: bool = False
     due: float = 0.0
     failed: int = 0
+    denied: bool = False
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether the edge has still to accept it."""
+        return self.minted.invalidation is None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it only waits for its second tap."""
+        return bool(self.minted.done_ms)
 
 
 class Drain:
@@ -65,27 +85,35 @@ class Drain:
         redis: Redis,
         edge: Edge,
         board: Board,
-        budget: CallBudget,
+        calls: CallBudget,
+        limits: Limits,
         *,
         poll_s: float,
         patience: Patience = PATIENCE,
+        origin: Origin | None = None,
+        money: Money | None = None,
         others: Sequence[str] = (),
     ) -> None:
+        self._redis = redis
         self._edge = edge
         self._board = board
-        self._budget = budget
+        self._calls = calls
+        self._limits = limits
         self._poll_s = poll_s
         self._patience = patience
+        self._origin = origin or Silent()
+        self._money = money or Unlimited()
         self._pending = PendingSet(redis, edge.name)
         self._others = [PendingSet(redis, other) for other in others]
         self._lease = redis.lock(keys.lease(edge.name), timeout=LEASE_S, thread_local=False)
         self._open: dict[str, Attempt] = {}
-        self._limits = Limits(edge.max_items)
+        self._watch = Watch(edge.name)
         self._ours = False
         self.woken = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Drain until ``stop`` is set."""
+        """Drain until ``stop`` is set. Where this failed and is called again, what is stored is taken up anew."""
+        self._ours = False
         while not stop.is_set():
             self.woken.clear()
             wait = await self.step() if await self.hold() else IDLE_S
@@ -109,45 +137,81 @@ class Drain:
 
     async def step(self) -> float:
         """Do what is due; return how many seconds the loop may sleep."""
-        shards = await self._pending.read(ALL_SHARDS, 0 if self._unsent() else self._edge.max_items)
-        size = sum(state.size for state in shards.values())
-        metrics.PENDING.labels(self._edge.name).set(size)
-        wait = await self._send_new(shards) if size and not self._unsent() else IDLE_S
-        attempts = list(self._open.values())
+        held = self._is_held_up()
+        shards = await self._pending.read(ALL_SHARDS, 0 if held else self._room())
+        self._watch.look(shards, asyncio.get_running_loop().time())
+        if held:
+            self._watch.refused(sum(state.size for state in shards.values()))
+        wait = IDLE_S if held else await self._send_new(shards)
+        attempts = [attempt for attempt in self._open.values() if not attempt.is_complete]
         for attempt in attempts:
             wait = min(wait, await self._advance(attempt))
+        metrics.UNTAPPED.labels(self._edge.name).set(sum(attempt.is_complete for attempt in self._open.values()))
         await self._settle(await self._pending.read(ALL_SHARDS, 0) if attempts else shards)
         return wait
 
     async def _send_new(self, shards: Mapping[int, ShardState]) -> float:
-        if planned := plan(shards, self._in_progress(), self._limits):
+        """Plan the next batch and mint it; return how many seconds there is nothing new to send."""
+        view = await self._view(shards)
+        planned = plan(view, self._limits)
+        if GLOBAL in planned.tags and any(state.size > len(state.waiting) for state in shards.values()):
+            most = max(state.size for state in shards.values())  # it drops what was not looked at, too
+            planned = plan(replace(view, shards=await self._pending.read(ALL_SHARDS, most)), self._limits)
+        self._watch.planned(planned)
+        await self._forget(planned)
+        if planned.tags:
             return await self._mint(planned)
-        metrics.FULL.labels(self._edge.name).inc()
-        return self._poll_s
+        next_tap = next_tap_ms(view, self._limits)
+        return IDLE_S if next_tap is None else min(IDLE_S, max(0, next_tap) / 1000 or self._poll_s)
+
+    async def _view(self, shards: Mapping[int, ShardState]) -> View:
+        """Return what the plan looks at. What costs a trip is asked for where it can matter."""
+        batches = [attempt.minted for attempt in self._open.values()]
+        view = View(max(state.now_ms for state in shards.values()), shards, batches)
+        size = sum(state.size for state in shards.values())
+        if size:
+            view = replace(view, money=await self._money.left())
+        if size > self._limits.overflow_items:
+            wide = (await self._origin.headroom()).wide
+            view = replace(view, wide=wide, global_ms=await self._global_ms())
+        return view
+
+    async def _forget(self, planned: Plan) -> None:
+        """Forget what no edge has anything of: it was not told in time."""
+        if planned.released:
+            await self._pending.release(planned.released)
+        for batch in planned.over:
+            await self._pending.completed(replace(self._open.pop(batch).minted, taps=()))
 
     async def _mint(self, planned: Plan) -> float:
-        if wait_ms := await self._budget.spend():
+        if wait_ms := await self._calls.spend():
             return wait_ms / 1000
-        minted = await self._pending.mint(planned.tags, planned.waiting)
+        if GLOBAL in planned.tags:
+            await self._note_global()
+        minted = await self._pending.mint(planned.tags, planned.waiting, taps=planned.taps, covers=planned.covers)
         self._open[minted.batch.id] = Attempt(minted, paid=True)
+        if planned.widened:
+            metrics.WIDENED.labels(self._edge.name, planned.widened).inc()
         return 0.0
 
     async def _advance(self, attempt: Attempt) -> float:
         """Send a batch, or ask after it, if that is due; return how long until it is next."""
         now = asyncio.get_running_loop().time()
-        if attempt.due <= now and not attempt.paid and attempt.minted.invalidation is None:
-            attempt.due = now + await self._budget.spend() / 1000
+        if attempt.due <= now and not attempt.paid and attempt.is_unsent:
+            attempt.due = now + await self._calls.spend() / 1000
             attempt.paid = attempt.due <= now
         if attempt.due > now:
             return attempt.due - now
         try:
             await self._call(attempt)
             attempt.failed = 0
+            attempt.denied = False
             attempt.due = now + self._poll_s
         except InvalidationRefused as error:
             if isinstance(error, InvalidationUnknown):
                 attempt.minted = await self._pending.unknown(attempt.minted)
             attempt.failed += 1
+            attempt.denied = not error.passes
             attempt.due = now + self._back_off(attempt, error)
         return max(0.0, attempt.due - now)
 
@@ -159,45 +223,79 @@ class Drain:
             await self._complete(attempt)
 
     async def _send(self, attempt: Attempt) -> None:
+        """Send a batch. Its items are counted before it is noted as accepted: dying between the two sends it again."""
         batch = attempt.minted.batch
         receipt = await self._edge.invalidate(batch)
+        taps = self._second_taps(attempt.minted)
+        await self._money.spent(len(batch.tags) - taps, taps, batch.id)
         attempt.minted = await self._pending.accepted(attempt.minted, receipt.invalidation)
-        metrics.BATCHES.labels(self._edge.name).inc()
-        metrics.ITEMS.labels(self._edge.name).inc(len(batch.tags))
-        tags = [f"#{tag}" for tag in batch.tags[:5]]
-        events.info("invalidation", extra={"fields": {"batch": batch.id, "items": len(batch.tags), "first": tags}})
+        self._measure(attempt.minted, taps)
         if receipt.complete:
             await self._complete(attempt)
 
+    def _second_taps(self, minted: Minted) -> int:
+        """Return how many of a batch's items are second taps: what a batch before it needs again."""
+        covered = [self._open[name].minted for name in minted.covers if name in self._open]
+        return len({tag for before in covered for tag in before.taps} & set(minted.batch.tags))
+
+    def _measure(self, minted: Minted, taps: int) -> None:
+        batch, name = minted.batch, self._edge.name
+        metrics.BATCHES.labels(name).inc()
+        metrics.ITEMS.labels(name, "first").inc(len(batch.tags) - taps)
+        metrics.ITEMS.labels(name, "second").inc(taps)
+        told = {"batch": batch.id, "items": len(batch.tags), "first": [f"#{tag}" for tag in batch.tags[:5]]}
+        events.info("invalidation", extra={"fields": told | ({"second_taps": taps} if taps else {})})
+
     async def _complete(self, attempt: Attempt) -> None:
-        await self._pending.completed(attempt.minted)
-        del self._open[attempt.minted.batch.id]
+        """Note that a batch is complete; what it tapped is done with, and so is it, unless it needs a tap itself."""
+        awaits = await self._pending.completed(attempt.minted)
+        for name in attempt.minted.covers:
+            self._open.pop(name, None)
+        if awaits is None:
+            del self._open[attempt.minted.batch.id]
+        else:
+            attempt.minted = awaits
 
     def _back_off(self, attempt: Attempt, error: InvalidationRefused) -> float:
         doubled = min(self._patience.longest_s, self._patience.first_s * 2 ** min(attempt.failed - 1, 20))
-        passes = isinstance(error, EdgeBusy | InvalidationUnknown)
-        wait = (doubled if passes else self._patience.denied_s) * random.uniform(0.5, 1.0)
+        wait = (doubled if error.passes else self._patience.denied_s) * random.uniform(0.5, 1.0)
         metrics.REFUSALS.labels(self._edge.name, type(error).__name__).inc()
-        level = logging.WARNING if passes else logging.ERROR
+        level = logging.WARNING if error.passes else logging.ERROR
         log.log(level, "%s Batch %s is sent again in %.1f s.", error, attempt.minted.batch.id, wait)
         return wait
 
-    def _unsent(self) -> bool:
-        """Tell whether a batch waits for its first acceptance: until then a new one would only be refused too."""
-        return any(attempt.minted.invalidation is None for attempt in self._open.values())
+    def _is_held_up(self) -> bool:
+        """Tell whether a new batch would only be refused too: one waits for the edge to have time, or many are denied.
 
-    def _in_progress(self) -> int:
-        return sum(len(attempt.minted.batch.tags) for attempt in self._open.values())
+        One that is denied does not hold up the next: it may be the only one that the edge will not have.
+        """
+        unsent = [attempt for attempt in self._open.values() if attempt.is_unsent]
+        return len(unsent) >= DENIED_AT_ONCE or not all(attempt.denied for attempt in unsent)
+
+    def _room(self) -> int:
+        """Return how many tags of a shard are worth reading: what can go, and one to know that more waits."""
+        free = self._limits.max_in_progress - in_progress(attempt.minted for attempt in self._open.values())
+        return max(1, min(self._limits.max_items, free, AT_ONCE))
+
+    async def _global_ms(self) -> int:
+        (last,) = await scripts.execute(self._redis, [("GET", keys.last_global(self._edge.name))])
+        return int(last or 0)
+
+    async def _note_global(self) -> None:
+        ((seconds, _),) = await scripts.execute(self._redis, [("TIME",)])
+        await scripts.execute(self._redis, [("SET", keys.last_global(self._edge.name), int(seconds) * 1000)])
 
     async def _settle(self, shards: Mapping[int, ShardState]) -> None:
         """Note which readable changes are sent, and which are live: at this edge and at all others."""
         if not (waiting := await self._board.waiting(WAITING)):
             return
         edges = [shards, *[await other.read(ALL_SHARDS, 0) for other in self._others]]
+        until = max(state.now_ms for state in shards.values()) - self._limits.forgotten_ms
         sent = [change for change in waiting if not change.sent and _past(change, edges, "sent")]
-        live = [change for change in waiting if _past(change, edges, "live")]
+        live = [change for change in waiting if change.readable_ms <= until or _past(change, edges, "live")]
         await self._board.sent([change.change for change in sent])
-        await self._board.live([change.change for change in live])
+        for epoch in {change.epoch for change in live}:
+            await self._board.live([change.change for change in live if change.epoch == epoch], epoch)
         self._tell(live)
 
     def _tell(self, live: Sequence[Waiting]) -> None:

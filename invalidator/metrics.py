@@ -1,9 +1,19 @@
-"""The invalidator's metrics, all labelled with the edge."""
+"""The invalidator's metrics. Most are labelled with the edge, those of money with the account."""
 
 from prometheus_client import Counter, Gauge
 
 PENDING = Gauge("edgebake_pending_tags", "Tags that wait to be sent, once a shard", ["edge"])
+WAITING = Gauge("edgebake_waiting_tags", "Tags that the last plan left waiting, by reason", ["edge", "why"])
+OLDEST = Gauge("edgebake_oldest_waiting_seconds", "How long the edge has not been told of the oldest tag", ["edge"])
 BATCHES = Counter("edgebake_batches_total", "Batches that the edge accepted", ["edge"])
-ITEMS = Counter("edgebake_items_total", "Items in the batches that the edge accepted: what CloudFront bills", ["edge"])
+ITEMS = Counter("edgebake_items_total", "Items in the batches that the edge accepted: what is billed", ["edge", "tap"])
+UNTAPPED = Gauge("edgebake_batches_to_tap", "Complete batches that wait for their second tap", ["edge"])
+WIDENED = Counter("edgebake_widened_total", "Times that the planner sent a wider tag in place of many", ["edge", "to"])
+RELEASED = Counter("edgebake_released_total", "Tags that were not sent, for the edge has forgotten by itself", ["edge"])
 REFUSALS = Counter("edgebake_refusals_total", "Calls that the edge refused or did not answer", ["edge", "error"])
-FULL = Counter("edgebake_quota_full_total", "Times that a batch waited because the quota was full", ["edge"])
+ROLLING = Gauge("edgebake_rolling_shards_left", "Shards that a rolling invalidation has still to reach")
+MONTH_ITEMS = Gauge("edgebake_month_items", "Items this month, first items and second taps", ["account", "tap"])
+MONTH_COST = Gauge("edgebake_month_cost_dollars", "What this month's items cost so far", ["account"])
+MONTH_FORECAST = Gauge("edgebake_month_forecast_dollars", "What this month's items will cost at its end", ["account"])
+ITEMS_LEFT = Gauge("edgebake_month_items_left", "Items left of EDGEBAKE_MONTHLY_ITEMS, where it is set", ["account"])
+REFUSING = Gauge("edgebake_refusing_writes", "1 while the API refuses writes because the month's items are spent")

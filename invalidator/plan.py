@@ -1,57 +1,351 @@
-"""The plan, a pure function: from what is pending to the next batch."""
+"""The plan, a pure function: from what is pending to the next batch, and a reason for whatever has to wait.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+1. What waits longer than an edge may keep an answer is released: nothing at the edge can be older.
+2. A tag that waits in many shards is one item. What a wider item drops anyway goes with it for nothing: ``g`` takes
+   along everything, ``o`` the leftover readers.
+3. Deletions and privacy go first, then second taps that are due, then the rest, oldest first, as far as the edge's
+   quota and the month's money reach.
 
-from cdn.pending import ShardState, Waiting
-from cdn.tags import GLOBAL
+Nobody asked the planner to go wide (``o`` in place of many readers, ``g`` in place of a backlog that cannot go out in
+time): it does so only with headroom at the origin, and takes ``g`` at most once in ten minutes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cdn.pending import Flag, Minted, ShardState, Waiting
+from cdn.tags import GLOBAL, OVERFLOW
+
+GLOBAL_EVERY_MS = 600_000
+"""The planner's own ``g`` goes at most so often: everything that it drops comes back to the origin."""
+
+TAP, URGENT, COVERED = map(int, (Flag.TAP, Flag.URGENT, Flag.COVERED))
+
+Entries = Mapping[int, tuple[Waiting, ...]]
+"""Waiting entries, by shard."""
+
+
+class Why(StrEnum):
+    """Why a tag waits."""
+
+    QUOTA = "quota"  # the edge takes no more at once
+    TAPS = "taps"  # second taps that are due need the room first
+    MONEY = "money"  # the month's items are spent: it waits for its horizon
+    HEADROOM = "headroom"  # the backlog cannot go out in time, and the origin cannot bear to lose everything
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an edge takes: items in one batch, and items that may be in progress at once."""
+    """What an edge takes, and how long things take there.
+
+    ``max_items`` in one call, ``max_in_progress`` at once. After ``forgotten_ms`` an edge has nothing from before: the
+    horizon and the transit time. An answer arrives ``transit_ms`` after it left at the latest. An invalidation takes
+    ``complete_ms``. ``tap_all``: an inner tier may refill an outer one, so every item is tapped. More than
+    ``overflow_items`` leftover readers are worth an ``o``.
+    """
 
     max_items: int
+    forgotten_ms: int
+    transit_ms: int
+    complete_ms: int
     max_in_progress: int = 3000
+    tap_all: bool = False
+    overflow_items: int = 20
+
+    @property
+    def max_taps(self) -> int:
+        """Items of one batch that may need a second tap: half a batch, so that its taps find room at once some time."""
+        return max(1, min(self.max_items, self.max_in_progress) // 2)
+
+    @property
+    def backlog(self) -> int:
+        """Items that can go out before the edge forgets what they would drop."""
+        rounds = max(1, self.forgotten_ms // self.complete_ms)
+        return rounds * (self.max_taps if self.tap_all else min(self.max_items, self.max_in_progress))
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the planner looks at: what waits, batches that are not done with, and means.
+
+    ``now_ms`` is of Redis' clock, as everything in ``shards`` and ``batches``. ``wide``: the origin has headroom.
+    ``money`` is how many items may still be spent, None: any number. ``global_ms`` is when ``g`` was last taken.
+    """
+
+    now_ms: int
+    shards: Mapping[int, ShardState]
+    batches: Sequence[Minted] = ()
+    wide: bool = False
+    money: int | None = None
+    global_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The next batch: its tags, and by shard the waiting entries that they cover."""
+    """The next batch: nothing to send where it has no ``tags``.
 
-    tags: tuple[str, ...]
-    waiting: Mapping[int, tuple[Waiting, ...]]
-
-
-def plan(shards: Mapping[int, ShardState], in_progress: int, limits: Limits) -> Plan | None:
-    """Return the next batch, or None where nothing waits or the quota is full.
-
-    Tags are taken round the shards, oldest first, up to what the edge takes at once; a tag that waits in many shards
-    is one item and goes with all of them. ``g`` drops everything, so it takes along whatever else waits, for nothing.
+    ``first`` of the tags are first items, the others second taps, of the batches that it ``covers``. ``taps`` is what
+    will need a second tap of this one. ``waiting`` are the entries that it takes; ``released`` those that nothing at
+    the edge can be older than, ``over`` the batches of which that is true before their second tap. ``left``: why each
+    other tag waits. ``widened`` is ``o`` or ``g`` where that was the planner's own idea.
     """
-    room = min(limits.max_items, limits.max_in_progress - in_progress)
-    chosen = _choose(shards, room)
-    if not chosen:
+
+    tags: tuple[str, ...] = ()
+    first: int = 0
+    taps: tuple[str, ...] = ()
+    covers: tuple[str, ...] = ()
+    waiting: Entries = field(default_factory=dict)
+    released: Entries = field(default_factory=dict)
+    over: tuple[str, ...] = ()
+    left: Mapping[str, Why] = field(default_factory=dict)
+    widened: str = ""
+
+
+@dataclass(slots=True)
+class Item:
+    """A tag, the entries that it drops, and the tags that these waited as.
+
+    ``place`` is the lowest among what waits in a shard: the age of the oldest. ``urgent``: one of them is a deletion's
+    or a matter of privacy. ``covered``: ``o`` drops them all as well. ``tapped``: one needs a second tap.
+    """
+
+    tag: str
+    place: int
+    entries: list[tuple[int, Waiting]] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    urgent: bool = False
+    covered: bool = True
+    tapped: bool = False
+
+    @property
+    def goes_first(self) -> bool:
+        """Whether nothing goes before it: ``g`` takes all else along."""
+        return self.tag == GLOBAL or self.urgent
+
+    def add(self, shard: int, entry: Waiting, place: int, *, tapped: bool) -> None:
+        """Add an entry that it drops."""
+        flags = int(entry.flags)  # plain numbers: a storm brings tens of thousands
+        self.place = min(self.place, place)
+        self.entries.append((shard, entry))
+        self.urgent = self.urgent or bool(flags & URGENT)
+        self.covered = self.covered and bool(flags & COVERED)
+        self.tapped = self.tapped or tapped
+
+
+def needs_tap(entry: Waiting, view: View, limits: Limits) -> bool:
+    """Tell whether an answer from before may be on its way, or at an inner tier, or whether that must not matter."""
+    flags = int(entry.flags)
+    if limits.tap_all or flags & URGENT:
+        return True
+    return bool(flags & TAP) and view.now_ms < entry.at_ms + limits.transit_ms
+
+
+def plan(view: View, limits: Limits) -> Plan:
+    """Return the next batch, what to forget, and why the rest waits. See the module's words."""
+    alive, released = _released(view, limits)
+    items, widened = _widened(_items(alive, view, limits), view, limits)
+    due, over = _taps(view, limits)
+    call = _Call(view, limits)
+    left = _fill(call, items, due)
+    if left and not view.wide and _is_late(items, view, limits):
+        left = {tag: Why.HEADROOM if why is Why.QUOTA else why for tag, why in left.items()}
+    return Plan(
+        tags=(*call.tags, *call.tapping),
+        first=len(call.tags),
+        taps=tuple(call.taps),
+        covers=tuple(call.covers),
+        waiting=call.waiting(),
+        released=released,
+        over=over,
+        left=left,
+        widened=widened if widened in call.tags else "",
+    )
+
+
+def next_tap_ms(view: View, limits: Limits) -> int | None:
+    """Return milliseconds until the next second tap is due; None where no batch waits for one."""
+    return min((batch.tap_due_ms(limits.transit_ms) - view.now_ms for batch in _untapped(view.batches)), default=None)
+
+
+def in_progress(batches: Iterable[Minted]) -> int:
+    """Return how many items the edge works on, or will as soon as it takes what is stored."""
+    return sum(len(batch.batch.tags) for batch in batches if not batch.done_ms)
+
+
+class _Call:
+    """The call that is put together."""
+
+    def __init__(self, view: View, limits: Limits) -> None:
+        self._view = view
+        self._limits = limits
+        self._room = min(limits.max_items, limits.max_in_progress - in_progress(view.batches))
+        owed = sum(len(batch.taps) for batch in view.batches)  # second taps were counted in when their items went
+        self._money = None if view.money is None else view.money - owed
+        self._taken: list[Item] = []
+        self.tags: dict[str, None] = {}
+        self.tapping: dict[str, None] = {}
+        self.taps: dict[str, None] = {}
+        self.covers: list[str] = []
+
+    def take_all(self, items: Iterable[Item]) -> dict[str, Why]:
+        """Take what finds room; return why the others do not."""
+        left: dict[str, Why] = {}
+        for item in items:
+            if why := self._take(item):
+                left.update(dict.fromkeys(item.tags, why))
+        return left
+
+    def cover_all(self, due: Iterable[Minted]) -> bool:
+        """Take second taps, each batch's whole or not at all; tell whether all found room. ``g`` is all of them."""
+        for batch in due:
+            more = () if GLOBAL in self.tags else [tag for tag in batch.taps if tag not in self.tags]
+            if len(self.tags) + len(self.tapping.keys() | more) > self._room or not self._room:
+                return False
+            self.tapping |= dict.fromkeys(more)
+            self.covers.append(batch.batch.id)
+        return True
+
+    def waiting(self) -> Entries:
+        """Return the entries that were taken, by shard."""
+        return _by_shard(entry for item in self._taken for entry in item.entries)
+
+    def _take(self, item: Item) -> Why | None:
+        is_new = item.tag not in self.tapping  # a second tap that is due drops what has just changed as well
+        if len(self.tags) + len(self.tapping) + is_new > self._room:
+            return Why.QUOTA
+        more = [tag for tag in self._taps_of(item) if tag not in self.taps]
+        if more and len(self.taps) + len(more) > self._limits.max_taps:
+            return Why.QUOTA
+        cost = is_new + len(more)
+        if self._money is not None and self._money < cost and not item.goes_first:
+            return Why.MONEY
+        self._spend(cost)
+        self.tapping.pop(item.tag, None)
+        self.tags[item.tag] = None
+        self.taps |= dict.fromkeys(more)
+        self._taken.append(item)
         return None
-    if GLOBAL in chosen:
-        return Plan((GLOBAL,), {shard: state.waiting for shard, state in shards.items() if state.waiting})
-    waiting = {
-        shard: picked
-        for shard, state in shards.items()
-        if (picked := tuple(entry for entry in state.waiting if entry.tag in chosen))
-    }
-    return Plan(tuple(sorted(chosen)), waiting)
+
+    def _spend(self, cost: int) -> None:
+        if self._money is not None:
+            self._money -= cost
+
+    def _taps_of(self, item: Item) -> Sequence[str]:
+        """Return what to tap again. Where ``g`` took along a few that need it, those by name: that is narrower."""
+        if not item.tapped:
+            return ()
+        if item.tag != GLOBAL or self._limits.tap_all:
+            return (item.tag,)
+        named = {entry.tag for _, entry in item.entries if needs_tap(entry, self._view, self._limits)}
+        return (GLOBAL,) if GLOBAL in named or len(named) > self._limits.max_taps else sorted(named)
 
 
-def _choose(shards: Mapping[int, ShardState], room: int) -> set[str]:
-    if room > 0 and any(entry.tag == GLOBAL for state in shards.values() for entry in state.waiting):
-        return {GLOBAL}
-    chosen: set[str] = set()
-    deepest = max((len(state.waiting) for state in shards.values()), default=0)
-    for depth in range(deepest):
-        for state in shards.values():
-            if len(chosen) >= room:
-                return chosen
-            if depth < len(state.waiting):
-                chosen.add(state.waiting[depth].tag)
-    return chosen
+def _fill(call: _Call, items: Sequence[Item], due: Sequence[Minted]) -> dict[str, Why]:
+    """Put into a call what is urgent, then second taps, then the rest; return why each other tag waits."""
+    urgent = [item for item in items if item.goes_first]
+    rest = [item for item in items if not item.goes_first]
+    left = call.take_all(urgent)
+    if left:
+        return left | _because(Why.QUOTA, rest)
+    if not call.cover_all(due):
+        return _because(Why.TAPS, rest)
+    return call.take_all(rest)
+
+
+def _because(why: Why, items: Iterable[Item]) -> dict[str, Why]:
+    return {tag: why for item in items for tag in item.tags}
+
+
+def _released(view: View, limits: Limits) -> tuple[Entries, Entries]:
+    """Part what waits from what waited so long that no edge has anything from before. Deletions are sent even so."""
+    until = view.now_ms - limits.forgotten_ms
+    alive: dict[int, tuple[Waiting, ...]] = {}
+    over: dict[int, tuple[Waiting, ...]] = {}
+    for shard, state in view.shards.items():
+        alive[shard] = tuple(entry for entry in state.waiting if entry.at_ms > until or int(entry.flags) & URGENT)
+        if len(alive[shard]) < len(state.waiting):
+            kept = {entry.tag for entry in alive[shard]}
+            over[shard] = tuple(entry for entry in state.waiting if entry.tag not in kept)
+    return alive, over
+
+
+def _items(waiting: Entries, view: View, limits: Limits) -> list[Item]:
+    """Return the tags that wait, the oldest of every shard before the second oldest of any."""
+    found: dict[str, Item] = {}
+    for shard, entries in waiting.items():
+        for place, entry in enumerate(entries):
+            item = found.get(entry.tag)
+            if item is None:
+                item = found[entry.tag] = Item(entry.tag, place, tags=[entry.tag])
+            item.add(shard, entry, place, tapped=needs_tap(entry, view, limits))
+    return sorted(found.values(), key=lambda item: item.place)
+
+
+def _widened(items: list[Item], view: View, limits: Limits) -> tuple[list[Item], str]:
+    """Put what a wider item drops into it; return what the planner itself made wider, too."""
+    asked = {item.tag for item in items}
+    if GLOBAL in asked:
+        return [_joined(GLOBAL, items)], ""
+    if _may_go_global(view) and _is_late(items, view, limits):
+        return [_joined(GLOBAL, items)], GLOBAL
+    covered = [item for item in items if item.covered]
+    if OVERFLOW in asked and covered:
+        return _overflowed(items), ""
+    if len(covered) > limits.overflow_items and view.wide:
+        return _overflowed(items), OVERFLOW
+    return items, ""
+
+
+def _is_late(items: Sequence[Item], view: View, limits: Limits) -> bool:
+    """Tell whether so much waits that it cannot go out before it is pointless, by what is seen of it."""
+    seen = sum(len(state.waiting) for state in view.shards.values())
+    there = sum(state.size for state in view.shards.values())
+    return seen > 0 and len(items) * there / seen > limits.backlog
+
+
+def _may_go_global(view: View) -> bool:
+    """Tell whether the planner may drop everything though nobody asked for it."""
+    return view.wide and view.money != 0 and view.now_ms >= view.global_ms + GLOBAL_EVERY_MS
+
+
+def _overflowed(items: Sequence[Item]) -> list[Item]:
+    """Put the leftover readers into ``o``."""
+    wide = [item for item in items if item.tag == OVERFLOW or item.covered]
+    kept = [item for item in items if item.tag != OVERFLOW and not item.covered]
+    return sorted([_joined(OVERFLOW, wide), *kept], key=lambda item: item.place)
+
+
+def _joined(tag: str, items: Sequence[Item]) -> Item:
+    """Return the item that drops what these would."""
+    return Item(
+        tag,
+        min(item.place for item in items),
+        [entry for item in items for entry in item.entries],
+        [name for item in items for name in item.tags],
+        urgent=any(item.urgent for item in items),
+        covered=all(item.covered for item in items),
+        tapped=any(item.tapped for item in items),
+    )
+
+
+def _taps(view: View, limits: Limits) -> tuple[list[Minted], tuple[str, ...]]:
+    """Return the batches whose second taps are due, the longest first, and those of which no edge needs them now."""
+    waiting = _untapped(view.batches)
+    over = [batch for batch in waiting if batch.accepted_ms + limits.forgotten_ms <= view.now_ms]
+    due = [batch for batch in waiting if batch.tap_due_ms(limits.transit_ms) <= view.now_ms and batch not in over]
+    due.sort(key=lambda batch: batch.tap_due_ms(limits.transit_ms))
+    return due, tuple(batch.batch.id for batch in over)
+
+
+def _untapped(batches: Sequence[Minted]) -> list[Minted]:
+    """Return the batches that are complete and whose second taps no other batch carries."""
+    carried = {name for batch in batches for name in batch.covers}
+    return [batch for batch in batches if batch.done_ms and batch.taps and batch.batch.id not in carried]
+
+
+def _by_shard(entries: Iterable[tuple[int, Waiting]]) -> Entries:
+    found: dict[int, list[Waiting]] = {}
+    for shard, entry in entries:
+        found.setdefault(shard, []).append(entry)
+    return {shard: tuple(of_shard) for shard, of_shard in found.items()}

@@ -1,26 +1,32 @@
 """The recorder: takes what fan-out reports, records its tags in fence and ledger, and notes how far each change is.
 
 In this order: record (fence, ledger, pending set, in one step a shard), note the progress, acknowledge. Only then is
-a change *readable*. Any number of recorders may run.
+a change *readable*; one that drops everything shard by shard is when its roll is over. Any number of recorders may run.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from redis.asyncio import Redis
 
 from cdn.ledger import ALL_SHARDS, Ledger
 from feeds import affected, keys
 from feeds.affected import Affected
+from feeds.blame import Fault, fault_of
 from feeds.progress import Board
 from feeds.stream import LEASE_MS, Entry, Group
-from invalidator.tagging import by_shard, merged
+from invalidator.rolling import Rolls
+from invalidator.tagging import by_shard, merged, rolls
 
 GROUP = "invalidator"
 AT_ONCE = 500
 BLOCK_MS = 1000
 TAGS_A_TRIP = 50_000
 """Tags, once for each shard they go to, from which on a trip is full: it takes Redis about half a second."""
+
+log = logging.getLogger(__name__)
 
 
 class Recorder:
@@ -39,7 +45,9 @@ class Recorder:
         self._group = Group(redis, keys.AFFECTED, GROUP, consumer, lease_ms)
         self._ledger = ledger
         self._board = board
+        self._rolls = Rolls(redis)
         self._wake = wake
+        self._parking = board.parking(keys.AFFECTED, "Recording")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Record until ``stop`` is set."""
@@ -50,22 +58,52 @@ class Recorder:
             await self._take(await self._group.read(AT_ONCE, min(BLOCK_MS, self._group.lease_ms)))
             if loop.time() - swept > self._group.lease_ms / 3000:
                 swept = loop.time()
-                await self._take(await self._group.take_over(AT_ONCE))
+                await self._take_one_by_one(await self._group.take_over(AT_ONCE), again=True)
                 await self._group.trim()
+                await self._ledger.trim()
 
     async def _take(self, entries: Sequence[Entry]) -> None:
-        for portion in portions([(name, affected.read(fields)) for name, fields in entries]):
-            await self.record([part for _, part in portion])
-            await self._group.done([name for name, _ in portion])
+        """Take new entries together; where some cannot be recorded, each by itself."""
+        try:
+            parts = [(name, affected.read(fields)) for name, fields in entries]
+            for portion in portions(parts):
+                await self.record([part for _, part in portion])
+                await self._group.done([name for name, _ in portion])
+                self._wake()
+        except Exception as error:
+            if fault_of(error) is not Fault.CHANGE:
+                raise
+            await self._take_one_by_one(entries, again=False)
+
+    async def _take_one_by_one(self, entries: Sequence[Entry], *, again: bool) -> None:
+        """Take each entry by itself: a part that always fails is parked, and the others are recorded."""
+        for name, fields in entries:
+            if (change := affected.change_of(fields)) is None:
+                log.error("Entry %s of %s names no change and is left: only fan-out writes there.", name, keys.AFFECTED)
+            elif not await self._parking.handled(name, change, partial(self._record_entry, fields), again=again):
+                continue
+            await self._group.done([name])
+            await self._parking.forget(name)
             self._wake()
+
+    async def _record_entry(self, fields: Mapping[bytes, bytes]) -> None:
+        await self.record([affected.read(fields)])
 
     async def record(self, parts: Sequence[Affected]) -> None:
         """Record parts and note them with their changes, each with the counts of the shards that its tags went to."""
         needs = [by_shard([part]) for part in parts]
         recorded = await self._ledger.record(merged(needs))
-        await self._board.recorded(
-            [(part, {shard: recorded[shard].count for shard in need}) for part, need in zip(parts, needs, strict=True)]
-        )
+        await self._rolls.begin([part for part in parts if _begins(part)])
+        noted = [
+            (part, {shard: recorded[shard].count for shard in need})
+            for part, need in zip(parts, needs, strict=True)
+            if not _begins(part)
+        ]
+        await self._board.recorded(noted)
+
+
+def _begins(part: Affected) -> bool:
+    return part.shared and rolls(part.change)
 
 
 def portions(parts: Iterable[tuple[bytes, Affected]]) -> Iterator[list[tuple[bytes, Affected]]]:

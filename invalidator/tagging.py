@@ -2,27 +2,33 @@
 
 | change | dropped with each part | dropped with the part that completes the others |
 | --- | --- | --- |
-| post published | ``u-`` of its readers | ``p-``, ``a-`` of its author, ``t-`` of its pulled tags; ``o``, see below |
-| post edited | ``u-`` of readers, where its place in feeds may have changed | ``p-``; where it moved the others too |
-| post withdrawn | | ``p-`` of it |
-| user created, settings changed | | ``u-`` |
+| post published | its readers, see below | ``p-``, ``a-`` of its author, ``t-`` of its tags; ``o``, see below |
+| post edited | its readers, where its place in feeds may have changed | ``p-``; where it moved the others too |
+| post withdrawn | | ``p-`` of it: urgent |
+| user created, settings changed | | ``u-``; urgent where it is about who may read |
 | profile changed | ``p-`` of the author's posts, under the guard of ``a-`` | ``u-``, ``a-`` |
-| user deleted | the same | ``u-``, ``a-`` |
+| user deleted | the same, urgent | ``u-``, ``a-``: urgent |
 | follows changed | | ``u-`` of each |
 | post scored | nothing: ``p-`` as a guard | |
 | source crossed | | nothing: both sides of the line show the same |
 | reranked | | ``s-`` of the shards, ``u-`` of the users |
-| site changed | | ``g`` |
+| site changed | | ``g``; where it rolls ``s-``, shard by shard, under the guard of ``g`` |
 | imported | ``u-``, ``p-``, ``a-`` as reported | |
-| invalidated | ``p-`` of the user's posts | ``u-``, ``a-``; or ``g`` |
+| invalidated | ``p-`` of the user's posts | ``u-``, ``a-``; or ``g``, which may roll |
+| covered (a parked one) | ``u-``, ``p-``, ``a-`` as reported | ``t-`` of the posts' tags, ``o`` |
 
-The readers of a source that is pulled are not named: their feeds carry its ``a-`` or ``t-``, or, where not all sources
-found room, ``o``.
+Readers of a post's sources are not dropped by their ``u-``: what carries a source is reached by its ``a-`` or ``t-``.
+The ledger knows who has an answer at an edge that carries none of them, and lets those wait, by name. Readers of a
+source that is pulled are not even named: their feeds carry its tag, or, where not all sources found room, ``o``. With
+each part the sources' tags are guards in the shards of its readers: no bake passes that read their timelines before.
 
 A guard is recorded in the fence alone: a bake that showed the author's old name must not pass while the posts' tags
 are still being looked for in the ledger, part by part. What a user's invalidation made bakers read again (posts that
 their feed shows, by others) is guarded too: bakers keep posts for as long as the fence knows them unchanged. So is a
 post whose counts and score are new: rank is soft, it shows at the next bake.
+
+What is urgent (something was deleted, or is not for everybody any more) has guards of its own, ``!p-``, ``!u-``,
+``!a-``: nothing from before them leaves, not even where the origin is at its limit.
 """
 
 from collections import defaultdict
@@ -30,9 +36,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import assert_never
 
 from cdn import tags
-from cdn.ledger import ALL_SHARDS, Tags
+from cdn.ledger import ALL_SHARDS, Readers, Tags
+from cdn.pending import Flag
 from feeds.affected import Affected
 from feeds.change import (
+    Change,
+    Covered,
     FollowsChanged,
     Imported,
     Invalidated,
@@ -58,12 +67,10 @@ def shared_tags(affected: Affected) -> Iterator[str]:
     change = affected.change
     match change:
         case PostPublished():
-            yield tags.post_tag(change.post)
-            yield from _gained(affected, change.author)
+            yield from (tags.post_tag(change.post), *_gained(affected))
         case PostEdited():
             yield tags.post_tag(change.post)
-            if change.moved:
-                yield from _gained(affected, change.author)
+            yield from _gained(affected) if change.moved else ()
         case PostWithdrawn():
             yield tags.post_tag(change.post)
         case UserCreated() | SettingsChanged():
@@ -73,23 +80,47 @@ def shared_tags(affected: Affected) -> Iterator[str]:
         case FollowsChanged():
             yield from map(tags.user_tag, change.users)
         case SiteChanged():
-            yield tags.GLOBAL
+            yield from () if change.rolling else (tags.GLOBAL,)
         case Reranked():
             yield from map(tags.shard_tag, change.shards)
             yield from map(tags.user_tag, change.users)
         case Imported() | PostScored() | SourceCrossed():
             return
         case Invalidated():
-            yield from _forgotten(change.user)
+            yield from _forgotten(change)
+        case Covered():
+            yield from _gained(affected)
         case _:
             assert_never(change)
 
 
+def rolls(change: Change) -> bool:
+    """Tell whether a change drops everything, shard by shard (``invalidator.rolling``)."""
+    return isinstance(change, SiteChanged | Invalidated) and change.rolling
+
+
+def is_urgent(change: Change) -> bool:
+    """Tell whether a change takes something away from those who may have it: a deletion, a matter of privacy."""
+    if isinstance(change, SettingsChanged):
+        return change.privacy
+    if isinstance(change, Covered):
+        return change.urgent
+    return isinstance(change, PostWithdrawn | UserDeleted)
+
+
+def source_tags(affected: Affected) -> Iterator[str]:
+    """Yield the tags of the sources of a post that feeds gained, regained or moved: feeds carry them, or ``o``."""
+    if isinstance(affected.change, PostPublished | PostEdited):
+        yield tags.author_tag(affected.change.author)
+    yield from map(tags.topic_tag, affected.topics)
+
+
 def dropped_tags(affected: Affected) -> Iterator[str]:
-    """Yield every tag that a part drops."""
-    yield from map(tags.user_tag, affected.users)
+    """Yield every tag that a part drops, but for those of readers."""
+    if not affected.sources:
+        yield from map(tags.user_tag, affected.users)
     yield from map(tags.post_tag, affected.posts)
-    if isinstance(affected.change, Imported):
+    if isinstance(affected.change, Imported | Covered):
         yield from map(tags.author_tag, affected.authors)
     if affected.shared:
         yield from shared_tags(affected)
@@ -98,30 +129,46 @@ def dropped_tags(affected: Affected) -> Iterator[str]:
 def guard_tags(affected: Affected) -> Iterator[str]:
     """Yield the tags that a part records in the fence alone."""
     yield from map(tags.post_tag, affected.guarded)
-    if (affected.posts or affected.guarded) and not isinstance(affected.change, Imported):
+    if (affected.posts or affected.guarded) and not isinstance(affected.change, Imported | Covered):
         yield from map(tags.author_tag, affected.authors)
+    if affected.shared and rolls(affected.change):
+        yield tags.GLOBAL
+    if is_urgent(affected.change):
+        yield from map(tags.guard_of, dropped_tags(affected))
 
 
 def shards_of(tag: str) -> Iterable[int]:
-    """Return the shards in which answers with this tag may be: one for ``u-`` and ``s-``, else all."""
-    if tag.startswith("s-"):
-        return (int(tag[2:], 16),)
-    return (shard_of(tag[2:]),) if tag.startswith("u-") else ALL_SHARDS
+    """Return the shards in which answers with a tag, or under a guard, may be: one for ``u-`` and ``s-``, else all."""
+    bare = tag.removeprefix(tags.guard_of(""))
+    if bare.startswith("s-"):
+        return (int(bare[2:], 16),)
+    return (shard_of(bare[2:]),) if bare.startswith("u-") else ALL_SHARDS
 
 
 def by_shard(parts: Iterable[Affected]) -> dict[int, Tags]:
     """Return what each shard has to record for these parts."""
     found: dict[int, Tags] = defaultdict(Tags)
     for part in parts:
+        flags = Flag.URGENT if is_urgent(part.change) else Flag.PLAIN
         for tag in dropped_tags(part):
             for shard in shards_of(tag):
-                found[shard].dropped.add(tag)
+                found[shard].drop(tag, flags)
         for tag in guard_tags(part):
             for shard in shards_of(tag):
                 found[shard].guards.add(tag)
-        for section in part.sections:
-            found[shard_of(section.partition("\n")[0])].dropped.update(section_tags(section))
+        for section in (*part.sections, *(_sections(part.users) if part.sources else ())):
+            _add(section, part, found[shard_of(section.partition("\n")[0])], flags)
     return found
+
+
+def _add(section: str, part: Affected, of_shard: Tags, flags: Flag) -> None:
+    """Add users of one shard: as readers of the part's sources, under the guard of these, or else by their tags."""
+    if part.sources:
+        of_shard.readers.append(Readers(part.sources, section))
+        of_shard.guards.update(source_tags(part))
+        return
+    for tag in section_tags(section):
+        of_shard.drop(tag, flags)
 
 
 def section_tags(section: str) -> list[str]:
@@ -133,19 +180,30 @@ def merged(needs: Iterable[Mapping[int, Tags]]) -> dict[int, Tags]:
     """Return what each shard has to record for all of these."""
     found: dict[int, Tags] = defaultdict(Tags)
     for need in needs:
-        for shard, tags_of_shard in need.items():
-            found[shard].dropped |= tags_of_shard.dropped
-            found[shard].guards |= tags_of_shard.guards
+        for shard, of_shard in need.items():
+            for tag, flags in of_shard.dropped.items():
+                found[shard].drop(tag, flags)
+            found[shard].guards |= of_shard.guards
+            found[shard].readers += of_shard.readers
     return found
 
 
-def _gained(affected: Affected, author: str) -> Iterator[str]:
-    """Yield what feeds carry that draw from the sources of a post that these gained, regained or moved."""
-    yield tags.author_tag(author)
-    yield from map(tags.topic_tag, affected.topics)
+def _sections(users: Iterable[str]) -> list[str]:
+    """Return users by shard, joined by newlines."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for user in users:
+        found[shard_of(user)].append(user)
+    return ["\n".join(of_shard) for of_shard in found.values()]
+
+
+def _gained(affected: Affected) -> Iterator[str]:
+    """Yield what the feeds carry that draw from the sources of a post."""
+    yield from source_tags(affected)
     if affected.overflow:
         yield tags.OVERFLOW
 
 
-def _forgotten(user: str | None) -> Iterable[str]:
-    return (tags.GLOBAL,) if user is None else (tags.user_tag(user), tags.author_tag(user))
+def _forgotten(change: Invalidated) -> Iterable[str]:
+    if change.user is None:
+        return () if change.rolling else (tags.GLOBAL,)
+    return (tags.user_tag(change.user), tags.author_tag(change.user))

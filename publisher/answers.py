@@ -155,8 +155,17 @@ class Reached(_Answer):
     ms: int = Field(description="Milliseconds since the change was accepted.")
 
 
+class ParkedAnswer(_Answer):
+    """A change that always failed and is tried no more, until an operator has it retried."""
+
+    at: datetime
+    ms: int = Field(description="Milliseconds since the change was accepted.")
+    tries: int
+    error: str
+
+
 class ChangeAnswer(_Answer):
-    """How far a change is: accepted, readable, sent, live."""
+    """How far a change is: accepted, readable, sent, live. One that is parked stays where it is."""
 
     id: str
     kind: str
@@ -166,6 +175,12 @@ class ChangeAnswer(_Answer):
     readable: Reached | None
     sent: Reached | None
     live: Reached | None
+    shards_left: int | None = Field(
+        None, description="Shards of 64 that a rolling invalidation has still to reach; null where nothing rolls."
+    )
+    parked: ParkedAnswer | None = Field(
+        None, description="Why it is tried no more, and comes no further, until an operator has it retried."
+    )
 
 
 class JobAnswer(_Answer):

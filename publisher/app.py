@@ -14,6 +14,7 @@ from starlette.routing import Route
 from feeds.jobs import Jobs
 from feeds.progress import Progress
 from feeds.record import Record
+from feeds.refusing import Refusing
 from publisher import changes, jobs, openapi, posts, site, users
 from publisher.answers import Links
 from publisher.auth import BearerAuth
@@ -66,14 +67,14 @@ def create_app(
     progress: Callable[[str], Awaitable[Progress | None]],
     activity: Callable[[str], Awaitable[bool]],
     jobs: Jobs,
-    refuse: Callable[[], str | None] | None = None,
+    refuse: Callable[[], Awaitable[Refusing | None]] | None = None,
     max_body: int = MAX_BODY,
 ) -> Starlette:
     """Return the write API over ``record``.
 
     ``progress`` says how far a change is, None where there is no such change. ``activity`` notes that a user is
-    active, and returns False where there is no such user. ``refuse`` says why no write can be taken just now. Raises
-    ValueError for an empty token: it would let everybody in.
+    active, and returns False where there is no such user. ``refuse`` says why no more writes are taken, None
+    where they are. Raises ValueError for an empty token: it would let everybody in.
     """
     if not token:
         raise ValueError("the token is empty: set EDGEBAKE_API_TOKEN")

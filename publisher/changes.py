@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from feeds.command import Command, Invalidate
 from feeds.progress import Progress
-from publisher.answers import ChangeAnswer, Reached, Written, WrittenBatch, moment
+from publisher.answers import ChangeAnswer, ParkedAnswer, Reached, Written, WrittenBatch, moment
 from publisher.endpoint import Call, Endpoint
 from publisher.problem import FieldError, Problem
 from publisher.writes import apply, shown, write, written
@@ -55,7 +55,15 @@ def change_answer(progress: Progress) -> ChangeAnswer:
         readable=reached.get("readable"),
         sent=reached.get("sent"),
         live=reached.get("live"),
+        shards_left=progress.shards_left,
+        parked=_parked(progress),
     )
+
+
+def _parked(progress: Progress) -> ParkedAnswer | None:
+    if (row := progress.parked) is None:
+        return None
+    return ParkedAnswer(at=moment(row.parked_ms), ms=row.parked_ms - row.accepted_ms, tries=row.tries, error=row.error)
 
 
 ENDPOINTS = (

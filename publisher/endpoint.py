@@ -14,6 +14,7 @@ from feeds.ids import is_id
 from feeds.jobs import Jobs
 from feeds.progress import Progress
 from feeds.record import Record
+from feeds.refusing import Refusing
 from publisher import bodies
 from publisher.bodies import Document
 from publisher.problem import Problem, demand_utf8, of_feeds, of_id, of_redis
@@ -23,15 +24,15 @@ from publisher.problem import Problem, demand_utf8, of_feeds, of_id, of_redis
 class Backend:
     """What the endpoints work with.
 
-    ``activity`` notes that a user is active, False where there is none. ``refuse`` says why no write can be taken just
-    now, or None where it can.
+    ``activity`` notes that a user is active, False where there is none. ``refuse`` says why no more writes are
+    taken, but for those that must not wait; None where they are.
     """
 
     record: Record
     progress: Callable[[str], Awaitable[Progress | None]]
     activity: Callable[[str], Awaitable[bool]]
     jobs: Jobs
-    refuse: Callable[[], str | None] | None
+    refuse: Callable[[], Awaitable[Refusing | None]] | None
     max_body: int
 
 

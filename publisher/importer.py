@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, Literal, TypeVar
 
+from feeds.errors import FeedsError
 from feeds.record import ImportOutcome, Record
+from feeds.refusing import Refusing
 from publisher import records
 from publisher.lines import Lines, Refusal
 from publisher.rows import FOLLOWS, POSTS, TAG_FOLLOWS, USERS, ImportRefused, Kind, Reader, Row
 
-__all__ = ["Format", "ImportRefused", "ImportReport", "Kind", "Refusal", "format_of", "import_file"]
+__all__ = ["Format", "ImportRefused", "ImportReport", "ImportStopped", "Kind", "Refusal", "format_of", "import_file"]
 
 Format = Literal["csv", "ndjson"]
 Values = TypeVar("Values")
@@ -29,6 +31,10 @@ KEPT_REFUSALS = 1000
 """Refusals that the report lists; it counts all."""
 
 _ENDINGS: dict[str, Format] = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+
+
+class ImportStopped(FeedsError):
+    """An import cannot go on just now; what came before is kept, and the same file may be imported again."""
 
 
 @dataclass(slots=True)
@@ -60,16 +66,18 @@ async def import_file(
     chunk: int = CHUNK_ROWS,
     on_progress: Callable[[ImportReport], None] | None = None,
     on_refused: Callable[[Refusal], None] | None = None,
+    refuse: Callable[[], Awaitable[Refusing | None]] | None = None,
 ) -> ImportReport:
     """Import a file, or a stream that is open; gzip is recognised by its bytes.
 
-    ``on_progress`` sees the report after each chunk, ``on_refused`` each refused row. Raises ImportRefused, with
-    nothing kept, where the header of a CSV file is not one of this kind.
+    ``on_progress`` sees the report after each chunk, ``on_refused`` each refused row. ``refuse`` is asked before each
+    chunk why no more writes are taken. Raises ImportStopped where it says so, with the chunks before kept, and
+    ImportRefused, with nothing kept, where the header of a CSV file is not one of this kind.
     """
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as stream:
         lines = Lines(stream)
         run = _run(record, kind, lines, format, map_ids=map_ids)
-        run.on_progress, run.on_refused = on_progress, on_refused
+        run.on_progress, run.on_refused, run.refuse = on_progress, on_refused, refuse
         return await run.run(chunk)
 
 
@@ -96,6 +104,7 @@ class _Import(Generic[Row]):
     report: ImportReport = field(default_factory=ImportReport)
     on_progress: Callable[[ImportReport], None] | None = None
     on_refused: Callable[[Refusal], None] | None = None
+    refuse: Callable[[], Awaitable[Refusing | None]] | None = None
 
     async def run(self, chunk: int) -> ImportReport:
         """Write chunk after chunk, each while the next is read."""
@@ -148,6 +157,10 @@ class _Import(Generic[Row]):
 
     async def _flush(self, numbers: list[int], rows: list[Row]) -> None:
         if rows:
+            if self.refuse is not None and (refusing := await self.refuse()) is not None:
+                raise ImportStopped(
+                    f"line {numbers[0]} and below are not imported, what is above is: {refusing.reason}"
+                )
             outcome = await self.write(rows)
             self.report.accepted += len(rows) - len(outcome.refused)
             if outcome.change is not None:

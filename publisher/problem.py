@@ -1,6 +1,8 @@
 """Problems: what the API says when it refuses (RFC 9457), naming field, value and reason of each error."""
 
 import http
+import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +11,7 @@ from pydantic_core import ErrorDetails, ValidationError
 from starlette.responses import Response
 
 from feeds.errors import Conflict, FeedsError, Gone, InvalidId, NotFound, RecordUnavailable, Refused
+from feeds.refusing import Refusing
 
 MEDIA_TYPE = "application/problem+json"
 MAX_VALUE = 200
@@ -152,6 +155,12 @@ def of_redis(failure: Exception) -> Problem:
     said = str(failure) or type(failure).__name__
     detail = f"Redis does not answer ({said}): ask again later; no change that was accepted is lost"
     return Problem(503, detail, headers={"Retry-After": "1"})
+
+
+def of_refusing(refusing: Refusing) -> Problem:
+    """Return the problem of a write that is not taken now, though it is right."""
+    seconds = max(1, math.ceil(refusing.until_ms / 1000 - time.time()))
+    return Problem(503, refusing.reason, headers={"Retry-After": str(seconds)})
 
 
 def _status(failure: Refused, in_path: bool) -> int:

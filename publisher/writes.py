@@ -31,9 +31,10 @@ from feeds.command import (
     UnpublishPost,
 )
 from feeds.record import IdempotencyKey, Outcome
+from feeds.refusing import may_wait
 from publisher.answers import Written
 from publisher.endpoint import Call
-from publisher.problem import FieldError, Problem
+from publisher.problem import FieldError, Problem, of_refusing
 
 POSTS_STAY_PUBLIC = (
     "feed_visibility says who may read this user's feed; "
@@ -45,8 +46,8 @@ IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
 async def apply(call: Call, commands: Sequence[Command]) -> list[Outcome]:
     """Do all commands or none. The relay tells of each change, wherever it came from, so nothing is logged here."""
     refuse = call.backend.refuse
-    if refuse is not None and (reason := refuse()) is not None:
-        raise Problem(503, reason, headers={"Retry-After": "5"})
+    if refuse is not None and may_wait(commands) and (refusing := await refuse()) is not None:
+        raise of_refusing(refusing)
     return await call.backend.record.apply(commands, key=idempotency_key(call))
 
 

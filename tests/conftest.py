@@ -1,6 +1,5 @@
 """Fixtures that several test modules share, and the options ``--long`` and ``--data``."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from edgebake.valkey import EmbeddedValkey
+from tests.emptied import empty
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,11 +42,8 @@ def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded
 
 @pytest.fixture
 def valkey(valkey_server: EmbeddedValkey) -> str:
-    """The URL of a Valkey that holds nothing."""
-    with socket.create_connection(("127.0.0.1", valkey_server.port)) as client:
-        client.sendall(b"FLUSHALL\r\nSCRIPT FLUSH\r\nQUIT\r\n")
-        while client.recv(4096):
-            pass
+    """The URL of a Valkey that holds nothing but its first epoch."""
+    empty(valkey_server.url)
     return valkey_server.url
 
 

@@ -1,6 +1,7 @@
 """`edgebake import`: users, posts and follows of authors and tags from files, straight into the system of record."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,9 @@ from edgebake.errors import CommandError
 from edgebake.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from feeds.refusing import Refusing
     from publisher.importer import Format, ImportReport, Kind, Refusal
 
 
@@ -40,10 +44,10 @@ def import_(
     wait: Annotated[bool, typer.Option("--wait", help="Return once the last change is live at the edge.")] = False,
 ) -> None:
     """Import a file. A row that is refused is told with its line and reason, and the others are kept."""
-    from edgebake.running import with_record
+    from edgebake.running import with_redis
     from publisher.importer import format_of
 
-    settings = with_record(loaded(ctx))
+    settings = with_redis(loaded(ctx))
     written = form.value if form else format_of(file)
     report = asyncio.run(_import(settings, kind.value, file, written, file.stat().st_size, map_ids=map_ids))
     print(f"{report.accepted} {kind.value} imported, {report.refused_count} rows refused")
@@ -82,7 +86,29 @@ async def _import(
         def on_refused(refusal: "Refusal") -> None:
             bar.console.print(f"{file}:{refusal.line}: {refusal.reason}", markup=False, highlight=False, soft_wrap=True)
 
-        async with opened_record(settings) as record:
+        async with opened_record(settings) as record, _refusals(settings) as refuse:
             return await import_file(
-                record, kind, file, format=form, map_ids=map_ids, on_progress=on_progress, on_refused=on_refused
+                *(record, kind, file),
+                format=form,
+                map_ids=map_ids,
+                on_progress=on_progress,
+                on_refused=on_refused,
+                refuse=refuse,
             )
+
+
+@asynccontextmanager
+async def _refusals(settings: Settings) -> "AsyncIterator[Callable[[], Awaitable[Refusing | None]] | None]":
+    """Yield what says whether writes are refused; where no Redis is known, or it does not answer, they are not."""
+    if not settings.redis_url:
+        yield None
+        return
+    from redis.asyncio import Redis
+
+    from feeds.refusing import Flag
+
+    redis = Redis.from_url(settings.redis_url.reveal(), protocol=2)
+    try:
+        yield Flag(redis).read
+    finally:
+        await redis.aclose()

@@ -71,6 +71,9 @@ def invalidate(
     ctx: typer.Context,
     everything: Annotated[bool, typer.Option("--global", help="Forget everything that is cached.")] = False,
     user: Annotated[str | None, typer.Option(help="Forget what is cached of this user.", show_default=False)] = None,
+    rolling: Annotated[
+        bool, typer.Option("--rolling", help="With --global: shard by shard, as the origin bears.")
+    ] = False,
     name: Annotated[str | None, typer.Option("--id", help="Name the change: a repeat does nothing.")] = None,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -78,7 +81,10 @@ def invalidate(
     """Forget what is cached, of one user or of all, at the edge and in Redis."""
     if everything == (user is not None):
         raise typer.BadParameter("give either --global or --user.")
+    if rolling and not everything:
+        raise typer.BadParameter("--rolling goes with --global: one user is one item.")
     body: dict[str, object] = {"scope": "global"} if user is None else {"scope": "user", "user": user}
+    body |= {"rolling": True} if rolling else {}
     with _client(ctx) as client:
         client.write("POST", "/api/invalidations", body | ({"id": name} if name else {}), wait=wait, as_json=as_json)
 

@@ -51,7 +51,7 @@ async def _edge(
     process: "Process", settings: Settings, origin: str, front_page: Path | None, sockets: dict[str, socket.socket]
 ) -> None:
     from cdn.local.app import LocalEdge
-    from cdn.local.config import PROFILES, LateAnswers, LocalEdgeConfig, TtlPolicy
+    from cdn.local.config import PROFILES, LocalEdgeConfig, TtlPolicy
     from edgebake.serving import serve
 
     config = LocalEdgeConfig(
@@ -60,9 +60,7 @@ async def _edge(
         ttl=TtlPolicy(max=settings.max_ttl),
         tag_header=settings.tag_header,
         front_page=front_page.read_bytes if front_page is not None else b"",
-        # Nobody knows whether CloudFront does this. Until the invalidator drops late answers once more by itself,
-        # it is what makes the next read after `live` fresh here.
-        late_answers=LateAnswers.DROPPED,
+        response_completion_timeout_s=settings.origin_timeout_s,
     )
     local = LocalEdge(config)
     if await process.may_begin():

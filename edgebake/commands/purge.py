@@ -24,5 +24,5 @@ async def _purge(settings: Settings) -> "Purged":
     from edgebake.wiring import opened_record, opened_redis
     from feeds.purge import Purge
 
-    async with opened_record(settings) as record, opened_redis(settings) as redis:
+    async with opened_record(settings) as record, opened_redis(settings, record) as redis:
         return await Purge(redis, activity(settings, record, redis), post_days=settings.post_days).purge()

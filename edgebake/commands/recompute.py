@@ -56,7 +56,7 @@ async def _run(settings: Settings, chosen: str | list[str], resume: str | None) 
 
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
-    async with opened_record(settings) as record, opened_redis(settings) as redis:
+    async with opened_record(settings) as record, opened_redis(settings, record) as redis:
         jobs, work = Jobs(redis), recomputation(settings, record, redis)
         job = await (jobs.again(resume) if resume else jobs.create(KIND, {"users": chosen}, here=True))
         if job is None or job.kind != KIND:

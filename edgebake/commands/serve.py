@@ -60,7 +60,7 @@ async def _serve(process: "Process", settings: Settings, only: Part | None, sock
 
     if not await process.may_begin():
         return
-    async with opened_record(settings) as record, opened_redis(settings, time_replies=False) as redis:
+    async with opened_record(settings) as record, opened_redis(settings, record, time_replies=False) as redis:
         served: dict[str, Any] = {}
         version = ""
         if only is not Part.API:

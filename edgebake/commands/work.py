@@ -46,11 +46,12 @@ async def _work(process: "Process", settings: Settings, parts: list[Part], socke
     from contextlib import AsyncExitStack
 
     from edgebake import workers
+    from edgebake.enduring import endured
     from edgebake.wiring import opened_record, opened_redis
 
     if not await process.may_begin():
         return
-    async with opened_record(settings) as record, opened_redis(settings) as redis, AsyncExitStack() as stack:
+    async with opened_record(settings) as record, opened_redis(settings, record) as redis, AsyncExitStack() as stack:
         running: list[Loop] = []
         for part in parts:
             match part:
@@ -66,7 +67,7 @@ async def _work(process: "Process", settings: Settings, parts: list[Part], socke
         process.ready()
         async with asyncio.TaskGroup() as group:
             for run in running:
-                group.create_task(run(process.stop))
+                group.create_task(endured(run, process.stop))
             from edgebake import apps  # late, for nobody waits for this
             from edgebake.serving import serve
 

@@ -1,11 +1,19 @@
 -- Notes that a part of a change was recorded, under which counts, and whether all parts of its attempt now are.
 -- Another attempt (a worker died) may cut the parts elsewhere, so each attempt counts its own.
--- Unit: one change.   KEYS: change, waiting
--- ARGV: now, attempt, part, number of parts or "", then shard, count, …     Returns: 1 readable by this part, else 0
-local attempt = ARGV[2]
-redis.call("HSET", KEYS[1], "part:" .. attempt .. ":" .. ARGV[3], 1)
-if ARGV[4] ~= "" then redis.call("HSET", KEYS[1], "parts:" .. attempt, ARGV[4]) end
+-- When it is readable is by the clock of Redis: another process will compare it with the horizon.
+-- Counts of an older epoch than Redis is in are passed over: what was recorded under them is forgotten, and the relay
+-- begins the change anew.
+-- Unit: one change.   KEYS: change, waiting, epoch
+-- ARGV: attempt, part, number of parts or "", then shard, count, …     Returns: 1 readable by this part, else 0
+local epoch = tonumber(string.match(redis.call("GET", KEYS[3]) or "", "^%d+"))
+if not epoch then return 0 end
 for i = 5, #ARGV, 2 do
+  if tonumber(ARGV[i]) < (epoch - 1) * 4294967296 then return 0 end
+end
+local attempt = ARGV[1]
+redis.call("HSET", KEYS[1], "part:" .. attempt .. ":" .. ARGV[2], 1)
+if ARGV[3] ~= "" then redis.call("HSET", KEYS[1], "parts:" .. attempt, ARGV[3]) end
+for i = 4, #ARGV, 2 do
   local field = "count:" .. ARGV[i]
   local there = tonumber(redis.call("HGET", KEYS[1], field) or 0)
   if tonumber(ARGV[i + 1]) > there then redis.call("HSET", KEYS[1], field, ARGV[i + 1]) end
@@ -15,7 +23,9 @@ if parts < 0 then return 0 end
 for part = 0, parts - 1 do
   if redis.call("HEXISTS", KEYS[1], "part:" .. attempt .. ":" .. part) == 0 then return 0 end
 end
-redis.call("HSETNX", KEYS[1], "readable", ARGV[1])
+local time = redis.call("TIME")
+local now = string.format("%.0f", tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+redis.call("HSETNX", KEYS[1], "readable", now)
 local id = string.sub(KEYS[1], 8)
-if redis.call("HEXISTS", KEYS[1], "live") == 0 then redis.call("ZADD", KEYS[2], "NX", ARGV[1], id) end
+if redis.call("HEXISTS", KEYS[1], "live") == 0 then redis.call("ZADD", KEYS[2], "NX", now, id) end
 return 1

@@ -22,9 +22,10 @@ async def put_site(unit: Unit, command: PutSite) -> Outcome:
     after = Site(command.title, command.language, command.home_page_url, template, before.version)
     if after == before and before.version:
         return Outcome("unchanged", None, SUBJECT, before.version)
+    only_templates = before.version > 0 and replace(before, template_version=template) == after
     after = replace(after, version=before.version + 1)
     await unit.put(site, [{"id": SUBJECT, **asdict(after)}])
-    return Outcome("accepted", unit.note(SiteChanged()), SUBJECT, after.version)
+    return Outcome("accepted", unit.note(SiteChanged(rolling=only_templates)), SUBJECT, after.version)
 
 
 async def invalidate(unit: Unit, command: Invalidate) -> Outcome:
@@ -32,4 +33,4 @@ async def invalidate(unit: Unit, command: Invalidate) -> Outcome:
     subject = command.user or "global"
     if command.id is not None and await unit.conn.scalar(select(outbox.c.row).where(outbox.c.id == command.id)):
         return Outcome("unchanged", command.id, subject, 0)
-    return Outcome("accepted", unit.note(Invalidated(command.user), command.id), subject, 0)
+    return Outcome("accepted", unit.note(Invalidated(command.user, command.rolling), command.id), subject, 0)

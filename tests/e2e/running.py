@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ COMMAND = str(Path(sys.executable).with_name("edgebake"))
 PATIENCE_S = 60.0
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:
     """Return once a condition of another process holds."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}"
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.02)
 
 
@@ -88,10 +88,10 @@ class Running:
 
 
 @contextmanager
-def up(folder: Path, *arguments: str, **variables: str) -> Iterator[Running]:
-    """Start `edgebake up --json --port 0` in a data folder, wait until it answers, and end it after."""
+def up(folder: Path, *arguments: str, ports: Sequence[str] = ("--port", "0"), **variables: str) -> Iterator[Running]:
+    """Start `edgebake up --json` in a data folder, on free ports, wait until it answers, and end it after."""
     process = subprocess.Popen(
-        [COMMAND, "up", "--json", "--port", "0", "--data-dir", str(folder), *arguments],
+        [COMMAND, "up", "--json", *ports, "--data-dir", str(folder), *arguments],
         cwd=folder.parent,
         env={f"EDGEBAKE_{name}": value for name, value in variables.items()},
         stdin=subprocess.DEVNULL,

@@ -21,9 +21,10 @@ def test_publish_returns_once_the_post_is_fresh_at_the_edge_in_all_formats(demo:
         demo.read(path)
     published = on(demo, "publish", "--author", author, "--title", "Fresh from the shell", "--wait")
     assert published.returncode == 0, published.stderr
-    first, second = published.stdout.splitlines()
-    assert first.startswith("accepted: post p-")
-    assert second.startswith("live after ")
+    accepted, sent, live = published.stdout.splitlines()
+    assert accepted.startswith("accepted: post p-")
+    assert sent.startswith("sent after ")
+    assert live.startswith("live after ")
     assert ["Fresh from the shell" in demo.read(path).text for path in paths] == [True] * 3
 
 
@@ -86,6 +87,22 @@ def test_invalidate_drops_one_user_and_no_other(demo: Running) -> None:
     assert on(demo, "invalidate", "--user", one, "--wait").returncode == 0
     assert demo.read(f"/feed/{one}").headers["x-cache"] == "Miss from cloudfront"
     assert demo.read(f"/feed/{other}").headers["x-cache"] == "Hit from cloudfront"
+
+
+def test_a_rolling_invalidation_drops_everybody_and_says_how_far_it_is(demo: Running) -> None:
+    users = ["roller-1", "roller-2"]
+    for user in users:
+        demo.until_live(demo.write("PUT", f"/api/users/{user}", {"name": user.title()}))
+        demo.read(f"/feed/{user}")
+    rolled = on(demo, "invalidate", "--global", "--rolling", "--wait")
+    assert rolled.returncode == 0, rolled.stderr
+    said = rolled.stdout.splitlines()
+    assert said[0].startswith("accepted: everything, change ")
+    assert said[-1].startswith("live after ")
+    assert all(demo.read(f"/feed/{user}").headers["x-cache"] == "Miss from cloudfront" for user in users)
+    refused = on(demo, "invalidate", "--user", users[0], "--rolling")
+    assert refused.returncode == 2
+    assert "--rolling goes with --global" in refused.stderr
 
 
 def test_an_import_keeps_what_it_can_and_says_the_rest(demo: Running, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-@pytest.mark.parametrize("name", ["relay", "fanout", "invalidator", "feeds"])
+@pytest.mark.parametrize("name", ["relay", "fanout", "invalidator", "feeds", "valkey"])
 def test_a_hundred_posts_become_live_although_a_process_was_killed(running: Running, name: str) -> None:
     running.read("/feed/reader")
     os.kill(running.pids()[name], signal.SIGKILL)

@@ -112,7 +112,7 @@ def test_a_row_changed_behind_our_back_is_fresh_after_a_message_on_the_channel(d
     until(lambda: demo.api.get("/api/changes/deploy-43").status_code == 200, "what is malformed harms nothing")
 
 
-def test_an_edit_of_a_post_in_many_feeds_is_one_item_in_one_call(demo: Running) -> None:
+def test_an_edit_of_a_post_in_many_feeds_is_one_item_and_one_second_tap(demo: Running) -> None:
     readers = [f"reader-{number}" for number in range(500)]
     make_users(demo, ["novelist"], [])
     make_users(demo, readers, ["novelist"])
@@ -121,7 +121,8 @@ def test_an_edit_of_a_post_in_many_feeds_is_one_item_in_one_call(demo: Running) 
     assert all("Chapter one" in demo.read(f"/feed/{reader}").text for reader in readers)
     before = len(invalidations(demo))
     demo.until_live(demo.write("PATCH", f"/api/posts/{post['id']}", {"title": "Chapter 1"}))
-    assert [batch["Paths"]["Items"] for batch in invalidations(demo)[before:]] == [[f"#p-{post['id']}"]]
+    first, tap = (batch["Paths"]["Items"] for batch in invalidations(demo)[before:])
+    assert first == tap == [f"#p-{post['id']}"], "some of the feeds were on their way a moment before"
     assert all("Chapter 1" in demo.read(f"/feed/{reader}").text for reader in readers)
 
 
@@ -137,9 +138,10 @@ def test_the_same_user_invalidated_again_is_a_second_invalidation(demo: Running)
     for _ in range(2):
         demo.read("/feed/again")
         demo.until_live(demo.write("POST", "/api/invalidations", {"scope": "user", "user": "again"}))
-    first, second = (batch for batch in invalidations(demo)[before:] if "#u-again" in batch["Paths"]["Items"])
-    assert first["Paths"]["Items"] == second["Paths"]["Items"]
-    assert first["CallerReference"] != second["CallerReference"]
+    sent = [batch for batch in invalidations(demo)[before:] if "#u-again" in batch["Paths"]["Items"]]
+    assert len(sent) == 4, "each is tapped once more: the feed had just been read"
+    assert len({tuple(batch["Paths"]["Items"]) for batch in sent}) == 1
+    assert len({batch["CallerReference"] for batch in sent}) == 4
 
 
 @pytest.mark.parametrize("at", [0, 1])

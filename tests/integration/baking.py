@@ -17,8 +17,11 @@ from redis.asyncio.connection import UnixDomainSocketConnection
 from baker import metrics
 from baker.app import Feeds
 from baker.kitchen import Config, create_app
+from baker.oven import Bounds
 from baker.reads import TEXTS
+from cdn import epoch
 from cdn import scripts as cdn_scripts
+from edgebake.wiring import packed
 from feeds import scripts as feeds_scripts
 from feeds.command import Command, CreatePost, Follow, PutUser
 from feeds.model import Entry, OrderKey, Post, Site, Sources, User
@@ -30,7 +33,7 @@ PUBLIC_URL = "https://feeds.example.org"
 START_MS = 1_600_000_000_000
 ENDINGS = {"html": "", "json": "/feed.json", "atom": "/feed.atom"}
 
-Trip = Literal["first", "copies", "fence"]
+Trip = Literal["first", "copies", "fence", "tail"]
 """What a baker asks Redis for in one trip."""
 
 
@@ -154,6 +157,7 @@ _TRIPS: dict[bytes, Trip] = {
     feeds_scripts.READ.encode(): "first",
     b"\r\nMGET\r\n": "copies",
     cdn_scripts.PASS.encode(): "fence",
+    cdn_scripts.TAIL.encode(): "tail",  # alone: with others it is a first trip
 }
 
 
@@ -229,7 +233,8 @@ async def _open_baker(house: House, config: Config) -> AsyncIterator[Baker]:
     await feeds_scripts.execute(house.redis, loads)
     await house.truth.pulled()  # or the first bake would read it, and begin again
     settings = house.redis.connection_pool.connection_kwargs
-    redis = Redis.from_pool(ConnectionPool(connection_class=SlowConnection, turnstile=turnstile, **settings))
+    slow = SlowConnection if house.compare is None else packed(SlowConnection, house.compare)
+    redis = Redis.from_pool(ConnectionPool(connection_class=slow, turnstile=turnstile, **settings))
     app, renderer = create_app(redis, SlowRecord(house.record, turnstile), config)
     async with httpx.AsyncClient(transport=Spelt(app)) as http:
         yield Baker(app, http, turnstile, renderer.version)
@@ -238,8 +243,8 @@ async def _open_baker(house: House, config: Config) -> AsyncIterator[Baker]:
 
 
 def config(**settings: Any) -> Config:
-    """Return a baker's config; what is not said is the default."""
-    return Config(FOLDER, PUBLIC_URL, **settings)
+    """Return a baker's config; what is not said is the default, but that a bake may be held for long."""
+    return Config(FOLDER, PUBLIC_URL, **{"bounds": Bounds(patience_s=60.0)} | settings)
 
 
 def at(ms: int) -> datetime:
@@ -292,6 +297,12 @@ async def meanwhile(house: House, hold: Hold, *commands: Command) -> None:
     await held(hold)
     await house.read(*commands)
     hold.go.set()
+
+
+async def forgotten(house: House) -> None:
+    """Let Redis lose everything, and begin its second epoch."""
+    await house.redis.flushall()
+    await cdn_scripts.execute(house.redis, [*epoch.raised(2), epoch.made(2, "another")])
 
 
 async def during(house: House, hold: Hold, reading: Awaitable[httpx.Response], *commands: Command) -> httpx.Response:
@@ -359,7 +370,8 @@ async def pages(baker: Baker, path: str) -> list[list[str]]:
 
 
 async def ledger(house: House, shard: int) -> set[str]:
-    """Return the tags that the ledger of a shard has."""
+    """Return the tags that the ledger of a shard has, those of living users with them."""
+    users = await house.redis.hkeys(f"{{{shard:02x}}}:living")
     names = [key async for key in house.redis.scan_iter(f"{{{shard:02x}}}:ledger:*") if not key.endswith(b"span")]
     replies = await feeds_scripts.execute(house.redis, [("SMEMBERS", name) for name in names])
-    return {tag.decode() for tags in replies for tag in tags}
+    return {tag.decode() for tags in replies for tag in tags} | {f"u-{user.decode()}" for user in users}

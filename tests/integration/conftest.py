@@ -10,6 +10,8 @@ import pytest
 
 from feeds.record import Record
 from tests.integration.baking import Baker, config, open_bakers
+from tests.integration.connections import connected
+from tests.integration.ground import Ground
 from tests.integration.house import House, open_house
 from tests.integration.postgresql import Cluster, programs
 from tests.integration.records import Clock
@@ -65,6 +67,13 @@ async def record(any_record_url: str, clock: Clock) -> AsyncIterator[Record]:
     opened.clock = clock
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def ground(valkey: str) -> AsyncIterator[Ground]:
+    """Fence, ledger and pending set, over a Redis that holds nothing; time is as a test sets it."""
+    async with connected(valkey) as redis:
+        yield Ground(redis)
 
 
 @pytest.fixture

@@ -3,19 +3,18 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 
-from cdn import scripts
 from cdn.edge import Batch, Receipt
 from cdn.errors import EdgeError
-from cdn.fence import Fence, Leaving
-from cdn.ledger import ALL_SHARDS, Ledger, Tags
-from cdn.pending import CallBudget, PendingSet
+from cdn.ledger import Ledger
+from cdn.pending import CallBudget
 from feeds import affected, keys
 from feeds.activity import Activity
 from feeds.affected import Affected
@@ -32,11 +31,16 @@ from feeds.stream import Group
 from feeds.timeline import Timelines
 from feeds.truth import Truth
 from invalidator.drain import Drain, Patience
+from invalidator.means import Money, Origin
+from invalidator.plan import Limits
 from invalidator.recorder import Recorder
+from tests.integration.ground import EDGE, MINUTE_MS, Ground
 
-MINUTE_MS = 60_000
+Compare = Callable[[AbstractConnection], Awaitable[None]]
+
 AT_ONCE = Patience(0.0, 0.0, 0.0)
-EDGE = "main"
+FORGOTTEN_MS = 5 * MINUTE_MS
+"""How long after a change an edge may have something from before it."""
 LINGER_MS = 20 * MINUTE_MS
 """How long an answer may live, where a test does not say otherwise."""
 
@@ -94,16 +98,6 @@ class FakeEdge:
         """Nothing is open."""
 
 
-class Unwatched:
-    """Keeps nothing that the fence would have to take away."""
-
-    def recorded(self, tag: str) -> None:
-        """There is nothing to let go of."""
-
-    def unsure(self) -> None:
-        """There is nothing to let go of."""
-
-
 class Held(Record):
     """The system of record behind a gate: a read that a test holds has read, and comes back when the test says so."""
 
@@ -152,15 +146,20 @@ def _nobody_waits() -> None:
 
 
 @dataclass
-class House:
+class House(Ground):
     """Every part of the loop but the baker, over one Redis and one system of record."""
 
     redis: Redis
     record: Record
     file: Path = Path()
     edge: FakeEdge = field(default_factory=FakeEdge)
+    transit_ms: int = 0
+    """How long an answer may be on its way to the edge: not at all, where a test does not say otherwise."""
+    compare: Compare | None = None
+    """What new connections do first, where they are as those of a process."""
 
     def __post_init__(self) -> None:
+        super().__init__(self.redis)
         self.copies = Copies(self.redis)
         self.truth = Truth(self.redis, self.record)
         self.timelines = Timelines(self.redis, self.record)
@@ -168,13 +167,18 @@ class House:
         self.fanout = Fanout(self.redis, self.record, self.timelines, self.activity, linger_ms=LINGER_MS)
         self.relay = Relay(self.redis, self.record)
         self.board = Board(self.redis, self.record)
-        self.pending = PendingSet(self.redis, EDGE)
-        self.fence = Fence(self.redis, Unwatched())
-        self.ledger = Ledger(self.redis, [EDGE])
+        self.ledger = Ledger(self.redis, [EDGE], self.transit_ms)
         self.recorder = Recorder(self.redis, self.ledger, self.board, "recorder", wake=_nobody_waits)
         self.drain = self.drain_of(self.edge)
         self._changes = Group(self.redis, keys.CHANGES, "fanout", "worker")
         self._affected = Group(self.redis, keys.AFFECTED, "invalidator", "recorder")
+
+    def travel(self, transit_ms: int) -> None:
+        """Let answers be on their way to the edge for so long at the most: what left within it is tapped."""
+        self.transit_ms = transit_ms
+        self.ledger = Ledger(self.redis, [EDGE], transit_ms)
+        self.recorder = Recorder(self.redis, self.ledger, self.board, "recorder", wake=_nobody_waits)
+        self.drain = self.drain_of(self.edge)
 
     def activity_of(self, *, per_hour: int, days: int = 30) -> Activity:
         """Return who is active, with another ceiling or another age than a house's own."""
@@ -183,10 +187,33 @@ class House:
             self.redis, self.record, followers, self.timelines, days=days, per_hour=per_hour, linger_ms=LINGER_MS
         )
 
-    def drain_of(self, edge: FakeEdge, *others: str, patience: Patience = AT_ONCE) -> Drain:
+    def drain_of(
+        self,
+        edge: FakeEdge,
+        *others: str,
+        patience: Patience = AT_ONCE,
+        limits: Limits | None = None,
+        origin: Origin | None = None,
+        money: Money | None = None,
+    ) -> Drain:
         """Return a new drain loop, as a process that starts has one."""
-        budget = CallBudget(self.redis, f"account-of-{edge.name}", 0)
-        return Drain(self.redis, edge, self.board, budget, poll_s=0.0, patience=patience, others=others)
+        calls = CallBudget(self.redis, f"account-of-{edge.name}", 0)
+        return Drain(
+            self.redis,
+            edge,
+            self.board,
+            calls,
+            limits or self.limits_of(edge),
+            poll_s=0.0,
+            patience=patience,
+            origin=origin,
+            money=money,
+            others=others,
+        )
+
+    def limits_of(self, edge: FakeEdge) -> Limits:
+        """Return what an edge takes, and how long things take there."""
+        return Limits(edge.max_items, FORGOTTEN_MS, self.transit_ms, complete_ms=1000)
 
     def by_hand(self, statement: str) -> None:
         """Change the system of record behind everybody's back."""
@@ -229,30 +256,6 @@ class House:
         progress = await self.board.of(change)
         return progress.state if progress else None
 
-    async def note(self, shard: int) -> int:
-        """Note a shard's count, as a bake does before it reads anything."""
-        command = self.fence.note(shard)
-        (reply,) = await scripts.execute(self.redis, [command])
-        return self.fence.noted(shard, command, reply)
-
-    async def leave(self, shard: int, *tags: str, noted: int | None = None, horizon_ms: int = MINUTE_MS) -> int | None:
-        """Let an answer with these tags leave; return its count where it passed."""
-        noted = await self.note(shard) if noted is None else noted
-        return (await self.fence.passes([Leaving(shard, noted, set(tags), tags, horizon_ms)]))[0]
-
-    async def recorded(self, *tags: str, shards: Iterable[int] = ALL_SHARDS) -> Mapping[int, int]:
-        """Record tags in shards; return how many of them that made pending."""
-        found = await self.ledger.record({shard: Tags(set(tags)) for shard in shards})
-        return {shard: result.pending for shard, result in found.items()}
-
-    async def waiting(self) -> dict[str, list[int]]:
-        """Return what waits to be sent: tags, and the shards they wait in."""
-        waiting: dict[str, list[int]] = {}
-        for shard, state in (await self.pending.read(ALL_SHARDS, 10_000)).items():
-            for entry in state.waiting:
-                waiting.setdefault(entry.tag, []).append(shard)
-        return waiting
-
     async def _reported(self) -> list[Affected]:
         await self._affected.create()
         entries = await self._affected.read(10_000, 1)
@@ -265,6 +268,7 @@ async def open_house(redis_url: str, file: Path) -> AsyncIterator[House]:
     """Open a house over a Redis and a SQLite file that hold nothing."""
     redis = Redis.from_url(redis_url, protocol=2, socket_timeout=None)  # with one, tasks cannot be killed reliably
     record = await Record.open(f"sqlite:///{file}")
+    await record.replay(1, margin_ms=0)  # what a test says was relayed long ago is not relayed again
     try:
         yield House(redis, record, file)
     finally:

@@ -40,11 +40,11 @@ def older_path(answer: httpx.Response) -> str | None:
     return None if match is None else match[1].removeprefix(PUBLIC_URL)
 
 
-async def read_pages(baker: Baker, user: str, ending: str = "/feed.json") -> list[list[str]]:
-    """Return the ids on each page of a user's feed, from the first to the last."""
-    pages = []
+async def read_pages(baker: Baker, user: str, ending: str = "/feed.json", most: int = 10_000) -> list[list[str]]:
+    """Return the ids on each page of a user's feed, from the first to the last, or of its first ``most`` pages."""
+    pages: list[list[str]] = []
     path: str | None = f"/feed/{user}{ending}"
-    while path is not None:
+    while path is not None and len(pages) < most:
         answer = await baker.get(path)
         assert answer.status_code == 200, f"{path}: {answer.status_code}"
         pages.append(posts_on(answer))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from feeds.progress import Progress
+from feeds.progress import Progress, now_ms
+from feeds.refusing import Refusing
 from tests.integration.api import Api, open_api
 
 
@@ -273,6 +274,8 @@ async def test_a_change_says_how_far_it_is(record_url: str) -> None:
             "readable": {"at": "2023-11-14T22:13:20.020000Z", "ms": 20},
             "sent": {"at": "2023-11-14T22:13:20.045000Z", "ms": 45},
             "live": None,
+            "shards_left": None,
+            "parked": None,
         }
 
 
@@ -316,13 +319,46 @@ async def test_a_refused_request_does_not_use_up_its_idempotency_key(api: Api) -
 
 
 async def test_writes_are_refused_while_the_roof_says_so(record_url: str) -> None:
-    """Reads go on."""
-    async with open_api(record_url, refuse=lambda: "the outbox is full: start the relay") as api:
-        answer = await api.client.put("/api/users/ada", json={"name": "Ada"})
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-        assert "outbox is full" in answer.json()["detail"]
+    """Reads go on, and so do writes that somebody must not wait for."""
+    refusing = Refusing("the month's items are spent: raise the limit", now_ms() + 90_000)
+
+    said: list[Refusing] = []
+
+    async def refuse() -> Refusing | None:
+        return said[0] if said else None
+
+    async with open_api(record_url, refuse=refuse) as api:
+        await api.client.put("/api/users/ada", json={"name": "Ada"})
+        await api.client.put("/api/users/bob", json={"name": "Bob"})
+        said.append(refusing)
+        before = await api.changes()
+        answer = await api.client.put("/api/users/cy", json={"name": "Cy"})
+        assert (answer.status_code, answer.json()["detail"]) == (503, refusing.reason)
+        assert 80 < int(answer.headers["retry-after"]) <= 90
         assert (await api.client.get("/api/site")).status_code == 200
-        assert await api.changes() == 0
+        assert await api.changes() == before
+        assert (await api.client.put("/api/users/ada/blocks/bob")).status_code == 202
+        assert (await api.client.delete("/api/users/bob")).status_code == 202
+        said.clear()
+        assert (await api.client.put("/api/users/cy", json={"name": "Cy"})).status_code == 202
+
+
+async def test_a_published_post_can_be_made_a_draft_while_writes_are_refused(record_url: str) -> None:
+    """The API replaces it by unpublishing and editing; the edit alone would be refused."""
+    refusing: list[Refusing] = []
+
+    async def refuse() -> Refusing | None:
+        return refusing[0] if refusing else None
+
+    async with open_api(record_url, refuse=refuse) as api:
+        await api.client.put("/api/users/ada", json={"name": "Ada"})
+        await api.client.put("/api/posts/p1", json={"author": "ada", "title": "Secret"})
+        refusing.append(Refusing("spent", now_ms() + 90_000))
+        assert (await api.client.put("/api/posts/p1", json={"author": "ada", "title": "Other"})).status_code == 503
+        draft = {"author": "ada", "title": "Other", "draft": True}
+        assert (await api.client.put("/api/posts/p1", json=draft)).status_code == 202
+        shown = (await api.client.get("/api/posts/p1")).json()
+        assert (shown["state"], shown["title"]) == ("unpublished", "Other")
 
 
 async def test_a_record_that_gives_no_turn_is_503(api: Api, tmp_path: Path) -> None:

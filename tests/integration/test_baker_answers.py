@@ -127,15 +127,16 @@ async def test_no_header_of_a_request_but_the_encoding_changes_an_answer(house: 
     assert lasting(strange) == lasting(whole)
 
 
-async def test_a_feed_carries_the_tags_of_what_it_shows_and_of_the_post_that_shows_an_older_page(
+async def test_a_feed_carries_the_tags_of_what_it_shows_of_the_post_that_shows_an_older_page_and_of_its_sources(
     house: House, baker: Baker
 ) -> None:
     await ada_follows_grace(house, posts=27)
     answer = await baker.get("/feed/ada")
     shown = [f"p-post-{number:04}" for number in range(26, 1, -1)]
-    assert tags_of(answer) == ["g", "s-28", "u-ada", *shown, "p-post-0001"]
+    assert tags_of(answer) == ["g", "s-28", "u-ada", *shown, "p-post-0001", "a-ada", "a-grace"]
     last = await baker.get("/feed/ada/after/post-0002")
-    assert tags_of(last) == ["g", "s-28", "u-ada", "p-post-0001", "p-post-0000", "p-post-0002"]
+    placed = ["p-post-0001", "p-post-0000", "p-post-0002"]
+    assert tags_of(last) == ["g", "s-28", "u-ada", *placed, "a-ada", "a-grace"]
 
 
 async def test_an_author_page_carries_its_authors_tag_and_a_post_page_both(house: House, baker: Baker) -> None:

@@ -26,6 +26,7 @@ from tests.integration.baking import (
     config,
     during,
     follows,
+    forgotten,
     held,
     late,
     ledger,
@@ -139,7 +140,7 @@ async def test_a_late_answer_is_late_for_all_who_waited_and_with_a_validator_too
     await meanwhile(house, first, EditPost(post="post-0001", title="New"))
     await meanwhile(house, second, EditPost(post="post-0001", title="Newer"))
     answers = await asyncio.gather(*waiting)
-    assert [answer.status_code for answer in answers] == [200, 304, 304]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]  # a 304 would leave the mark with an edge
     assert {answer.headers["cache-control"] for answer in answers} == {LATE}
 
 
@@ -211,7 +212,7 @@ async def test_everything_that_left_is_in_the_ledger(house: House, baker: Baker)
     ]
     for path, method, headers in asks:
         shard = shard_of(path.split("/")[2])
-        known = [key async for key in house.redis.scan_iter(f"{{{shard:02x}}}:ledger:*")]
+        known = [key async for key in house.redis.scan_iter(f"{{{shard:02x}}}:l*") if b"log" not in key]
         if known:
             await house.redis.delete(*known)
         answer = await baker.get(path, method, **headers)
@@ -224,7 +225,7 @@ async def test_a_redis_that_forgot_all_lets_nothing_old_pass(house: House, baker
     await house.read(PutSettings(user="ada", page_size=10))
     old = await baker.get(FEED)
     await before(house, EditPost(post="post-0001", title="New"))
-    await house.redis.flushall()
+    await forgotten(house)
     answer = await baker.get(FEED, if_none_match=old.headers["etag"])
     assert titles(answer) == ["Title 2", "New", "Title 0"]
     assert answer.headers["cache-control"] == LASTING
@@ -234,6 +235,7 @@ async def test_a_log_that_was_cut_lets_nothing_pass_that_was_noted_before(house:
     await ada_follows_grace(house)
     await baker.get(FEED)
     await house.read(EditPost(post="post-0001", title="New"))
-    cut = [scripts.call(scripts.RECORD, cdn_keys.fence(ADA), 1, 0, f"u-{number}") for number in range(3)]
+    words = [f'[["u-{number}"], [], []]' for number in range(3)]
+    cut = [scripts.call(scripts.RECORD, cdn_keys.fence(ADA), 1, 0, each) for each in words]
     await scripts.execute(house.redis, cut)
     assert titles(await baker.get(FEED)) == ["Title 2", "New", "Title 0"]

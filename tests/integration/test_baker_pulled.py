@@ -56,6 +56,7 @@ async def house(valkey: str, sqlite_ready: Path, tmp_path: Path) -> AsyncIterato
     shutil.copy(sqlite_ready, tmp_path / "house.db")
     redis = Redis.from_url(valkey, protocol=2, socket_timeout=None)
     record = await Record.open(f"sqlite:///{tmp_path}/house.db", pull_followers=LINE)
+    await record.replay(1, margin_ms=0)  # what a test says was relayed long ago is not relayed again
     house = House(redis, record, tmp_path / "house.db")
     house.fanout = Fanout(redis, record, house.timelines, house.activity, linger_ms=0)
     yield house
@@ -114,7 +115,7 @@ async def test_one_item_reaches_every_reader_and_none_is_named(house: House, bak
         answer = await baker.get(f"/feed/{reader}")
         assert ("a-grace" in tags_of(answer), OVERFLOW in tags_of(answer)) == (True, False)
     await house.loop(post(3))
-    assert sorted(house.edge.items) == ["a-grace", "u-grace"]
+    assert house.edge.items == ["a-grace"]
 
 
 async def test_a_pulled_author_sees_their_own_posts_where_the_setting_says_so(house: House) -> None:
@@ -138,16 +139,18 @@ async def test_a_page_from_before_its_source_was_pulled_is_named_for_as_long_as_
     house: House, baker: Baker
 ) -> None:
     house.fanout = Fanout(house.redis, house.record, house.timelines, house.activity, linger_ms=LINGER_MS)
-    await before(house, *users(*READERS, "grace"), *follows("ada", "grace"), post(0))
+    """Whose tag finds no room before it is pulled, and then comes first."""
+    await before(house, *users(*READERS, "grace", *AUTHORS), *follows("ada", "grace", *AUTHORS))
+    await before(house, *(post(number, author) for number, author in enumerate(AUTHORS, 1)))
     page = await baker.get("/feed/ada")
-    assert "a-grace" not in tags_of(page)
+    assert "grace" not in carried(page)
     await house.read(*(follow for reader in READERS[1:] for follow in follows(reader, "grace")))
     await cross(house)
     assert await states(house) == {"grace": "pull"}
-    await house.loop(post(1))
+    await house.loop(post(99))
     assert set(tags_of(page)) & set(house.edge.items) == {"u-ada"}
     again = await baker.get("/feed/ada")
-    assert (titles(again), "a-grace" in tags_of(again)) == (numbered(1, 0), True)
+    assert (titles(again)[0], carried(again)[0]) == ("Title 99", "grace")
 
 
 @pytest.mark.parametrize("order", ["newest", "ranked"])
@@ -285,8 +288,8 @@ async def test_a_page_whose_sources_do_not_all_find_room_says_so(house: House, b
     assert (len(tags_of(answer)), len(carried(answer)), OVERFLOW in tags_of(answer)) == (MAX_TAGS, 20, True)
     path = next_path(answer)
     assert path is not None
-    older = await baker.get(path)  # shows five posts, so that there is room
-    assert (len(carried(older)), OVERFLOW in tags_of(older)) == (30, False)
+    older = await baker.get(path)  # shows five posts, so that there is room, for the reader too
+    assert (len(carried(older)), OVERFLOW in tags_of(older)) == (31, False)
 
 
 @pytest.mark.parametrize("found_room", [True, False])

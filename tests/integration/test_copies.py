@@ -239,7 +239,7 @@ POST = replace(POST, num=9, author_num=12, tag_nums=(TAG | 1, TAG | 2))
 
 def test_resources_are_read_as_they_were_written() -> None:
     site = Site("Title", "de", "https://example.org/", "abc", 3)
-    sources = Sources("ada", 12, (1, 2), (TAG | 1,), (2,), (TAG | 3,), (10, 32), 5)
+    sources = Sources("ada", 12, (1, 2), (TAG | 1,), (2,), (TAG | 3,), (10, 32), 5, ("bob", "x-eve_1", "größe"))
     epoch = Epoch(3, 1.5, 2.5, 3.5)
     pulled = Pulled(2, {7: PulledSource("bob", False, "pull", 99), TAG | 1: PulledSource("cats", True, "rising", 98)})
     assert copies.read_user(copies.of_user(USER).body) == USER

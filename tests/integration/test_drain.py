@@ -10,7 +10,7 @@ from cdn.pending import Minted
 from feeds import keys
 from feeds.command import CreatePost, EditPost, Follow, Invalidate, PutUser
 from feeds.ids import shard_of
-from invalidator.drain import Patience
+from invalidator.drain import AT_ONCE, Patience
 from invalidator.recorder import Recorder
 from tests.integration.house import FakeEdge, House
 
@@ -219,6 +219,17 @@ async def test_a_global_invalidation_is_one_item_and_clears_what_waits(house: Ho
     await house.step()
     assert house.edge.items == ["g"]
     assert [await house.state(change) for change in changes] == ["live", "live"]
+    assert await house.waiting() == {}
+
+
+async def test_a_global_invalidation_clears_what_a_plan_does_not_look_at(house: House) -> None:
+    tags = [f"p-{number}" for number in range(AT_ONCE + 5)]
+    await house.leave(ADA, "g", *tags)
+    await house.recorded(*tags, shards=[ADA])
+    await house.leave(ADA, "g")
+    await house.recorded("g", shards=[ADA])
+    await house.step()
+    assert house.edge.items == ["g"]
     assert await house.waiting() == {}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from cdn.keys import EPOCH
 from edgebake.lock import FileLock, Held
 from edgebake.valkey import EmbeddedValkey, ValkeyError, find_server, is_new_enough, socket_path
 
@@ -55,6 +56,46 @@ def test_it_evicts_nothing_and_keeps_what_it_is_told(server: EmbeddedValkey) -> 
         settings = client.config_get("*")
     wanted = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
     assert wanted.items() <= settings.items()
+
+
+def run_of(client: Redis) -> str:
+    """Return which run of which replication a server is, as the epoch's key has them."""
+    told = client.info()
+    return f"{told['run_id']} {told['master_replid']}"
+
+
+def epoch_of(server: EmbeddedValkey) -> tuple[str, str]:
+    """Return the epoch's key, and which run the server is."""
+    with connect(server) as client:
+        return str(client.get(EPOCH)), run_of(client)
+
+
+def test_a_server_that_was_stopped_in_order_goes_on_in_its_epoch(server: EmbeddedValkey) -> None:
+    server.start()
+    with connect(server) as client:
+        client.set(EPOCH, f"7 {run_of(client)}")
+    for _ in range(2):
+        server.stop()
+        server.start()
+        epoch, run = epoch_of(server)
+        assert epoch == f"7 {run}"
+
+
+def test_a_server_that_crashed_after_it_was_stopped_in_order_once_is_in_no_epoch_of_its_own(
+    server: EmbeddedValkey,
+) -> None:
+    server.start()
+    with connect(server) as client:
+        client.set(EPOCH, f"7 {run_of(client)}")
+    server.stop()
+    server.start()
+    assert server.process is not None
+    server.process.kill()
+    server.process.wait()
+    server.stop()
+    server.start()
+    epoch, run = epoch_of(server)
+    assert not epoch.endswith(run)
 
 
 def test_a_full_timeline_with_the_longest_ids_is_one_listpack(server: EmbeddedValkey) -> None:

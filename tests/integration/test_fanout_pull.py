@@ -136,7 +136,7 @@ async def test_a_pulled_tag_is_named_and_others_are_pushed(house: House) -> None
     await house.fan_out(UnfollowTag(user="max", tag="cats"))
     await house.fan_out()
     parts = await published(house, "p2", tags=["cats"])
-    assert (users(parts), parts[-1].topics, parts[-1].overflow) == (["ada", "bob", "eve"], (), False)
+    assert (users(parts), parts[-1].topics, parts[-1].overflow) == (["ada", "bob", "eve"], ("cats",), False)
 
 
 async def test_guests_are_told_of_posts_by_whom_they_follow(house: House) -> None:
@@ -146,6 +146,20 @@ async def test_guests_are_told_of_posts_by_whom_they_follow(house: House) -> Non
     assert users(await published(house, "p1")) == ["bob", "zoe"]
     assert users(await house.fan_out(EditPost(post="p1", published=at(-2)))) == ["bob", "zoe"]
     assert not await house.redis.exists(keys.fresh("zoe"))
+
+
+async def test_each_part_of_a_publish_or_a_move_says_of_which_sources_its_users_are_readers(house: House) -> None:
+    await house.fan_out(FollowTag(user="ada", tag="cats"), Follow(user="zoe", author="bob"))
+    assert not await house.activity_of(per_hour=0).admit("zoe")
+    parts = await published(house, "p1", tags=["cats", "dogs"])
+    (post,) = (await house.record.posts(["p1"])).values()
+    sources = (post.author_num, *post.tag_nums)
+    assert {(part.sources, part.topics) for part in parts} == {(sources, ("cats", "dogs"))}
+    assert len(parts) > 1  # the guest's is one of its own
+    parts = await house.fan_out(EditPost(post="p1", tags=("cats",)))
+    assert {(part.sources, part.topics) for part in parts} == {(sources[:2], ("cats",))}
+    parts = await house.fan_out(EditPost(post="p1", title="New"), Follow(user="eve", author="bob"))
+    assert {(part.sources, part.topics, users([part]) != []) for part in parts} == {((), (), False)}
 
 
 async def test_a_post_with_a_followed_tag_reaches_its_readers_once(house: House) -> None:

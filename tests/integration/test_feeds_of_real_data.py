@@ -19,7 +19,8 @@ from tests.integration.rig import Rig, Scale
 from tests.reference import Formula, World, Written, means_of
 
 DAY_MS = 86_400_000
-MOST_PAGES = 400
+MOST_PAGES = 40
+"""Pages of a feed that are compared: as many as a deployment serves by default."""
 
 
 async def compare(rig: Rig, world: World, users: Sequence[str]) -> None:
@@ -27,7 +28,7 @@ async def compare(rig: Rig, world: World, users: Sequence[str]) -> None:
     for user in users:
         expected = world.pages(user, MOST_PAGES)
         for ending in FORMATS:
-            assert await read_pages(rig.baker, user, ending) == expected, f"{user}{ending}"
+            assert await read_pages(rig.baker, user, ending, MOST_PAGES) == expected, f"{user}{ending}"
 
 
 async def show(rig: Rig, world: World, users: Sequence[str]) -> None:

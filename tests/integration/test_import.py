@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from feeds.ids import map_id
 from feeds.record import Record
-from publisher.importer import ImportRefused, ImportReport, Refusal, format_of, import_file
+from feeds.refusing import Refusing
+from publisher.importer import ImportRefused, ImportReport, ImportStopped, Refusal, format_of, import_file
 
 DEMO = Path(__file__).parents[2] / "edgebake" / "demo"
 
@@ -174,3 +175,17 @@ async def test_no_file_crashes_an_import(record: Record, text: str, kind: tuple[
     """Each row is accepted or refused."""
     report = await csv_into(record, kind[0], kind[1] + text)
     assert report.accepted + report.refused_count <= text.count("\n") + 1
+
+
+async def test_an_import_stops_where_writes_are_refused_and_keeps_what_came_before(record: Record) -> None:
+    """The same file again goes on."""
+    answers: list[Refusing | None] = [None, Refusing("the month's items are spent", 0)]
+
+    async def refuse() -> Refusing | None:
+        return answers.pop(0) if answers else None
+
+    text = "id,name\nada,Ada\nbob,Bob\ncy,Cy\n"
+    with pytest.raises(ImportStopped, match="line 4 and below are not imported, what is above is: the month's items"):
+        await csv_into(record, "users", text, chunk=2, refuse=refuse)
+    assert (await record.users(["ada", "bob", "cy"])).keys() == {"ada", "bob"}
+    assert (await csv_into(record, "users", text, chunk=2, refuse=refuse)).accepted == 3

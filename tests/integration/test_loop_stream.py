@@ -177,3 +177,21 @@ async def test_a_lease_that_ran_out_is_for_whoever_comes_first(redis: Redis) -> 
     assert [await hold(two), await hold(one)] == [True, False]
     await let_go(one)
     assert await hold(two)
+
+
+@pytest.mark.parametrize("lost", ["group", "stream"])
+async def test_a_group_that_redis_forgot_is_made_again_by_whoever_misses_it(redis: Redis, lost: str) -> None:
+    group = Group(redis, STREAM, "readers", "one")
+    await group.create()
+    (entry,) = await add(redis, 1)
+    await group.read(10, 1)
+    for ask in (
+        lambda: group.take_over(10),
+        lambda: group.touch([entry]),
+        group.trim,
+        lambda: group.read(10, 1),
+    ):
+        await (redis.delete(STREAM) if lost == "stream" else redis.xgroup_destroy(STREAM, "readers"))
+        await ask()
+    (newest,) = await add(redis, 1)
+    assert (await read(group))[-1] == newest

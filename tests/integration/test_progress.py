@@ -13,8 +13,9 @@ from tests.integration.house import House
 
 
 async def accepted(house: House) -> str:
-    """Let the record accept a change; return its id."""
+    """Let the record accept a change, and the relay take it; return its id."""
     (outcome,) = await house.apply(PutUser(user="ada", name="Ada"))
+    await house.relay.relay()
     assert outcome.change is not None
     return outcome.change
 
@@ -74,8 +75,20 @@ async def test_a_change_waits_for_the_newest_count_of_each_shard(house: House) -
     assert (waiting.change, waiting.counts, waiting.sent) == (change, {1: 5, 2: 7, 3: 1}, False)
 
 
+async def test_what_was_recorded_before_redis_forgot_makes_nothing_readable(house: House) -> None:
+    """The recorder may be slow to say so: the relay has begun the change anew meanwhile, in the next epoch."""
+    change = await accepted(house)
+    await house.redis.set(keys.EPOCH, "2 another redis")
+    await recorded(house, change, 0, 1, counts={3: 7})
+    assert await house.state(change) == "accepted"
+    await recorded(house, change, 0, 1, counts={3: 2**32 + 7}, attempt="b")
+    assert await house.state(change) == "readable"
+
+
 async def test_the_longest_waiting_come_first_and_no_more_than_asked_for(house: House) -> None:
     await house.redis.zadd(keys.WAITING, {"c1": 1, "c3": 3, "c2": 2})
+    for change in ("c1", "c2", "c3"):
+        await house.redis.hset(keys.change(change), "readable", 1)
     assert [waiting.change for waiting in await house.board.waiting(2)] == ["c1", "c2"]
 
 

@@ -229,7 +229,7 @@ async def test_a_timeline_that_is_dropped_while_it_is_ranked_stays_dropped(house
     await with_readers(house)
     await publish(house, "p1")
     number = bucket_of("ada")
-    shard = Shard(shard_of("ada"), None, await house.timelines.next_log(), "newest", Options(snapshot=1).pack())
+    shard = Shard(shard_of("ada"), None, await house.timelines.numbers.take(), "newest", Options(snapshot=1).pack())
     await house.truth.sources("ada")
     await house.truth.users(["ada"])
     wire = Wire.opened(valkey)

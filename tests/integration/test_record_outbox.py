@@ -136,6 +136,19 @@ async def test_a_site_without_a_template_version_keeps_the_one_it_has(record: Re
     assert await record.site() == Site("Olds", "de", None, "abc", 2)
 
 
+async def test_a_site_of_which_only_the_templates_are_new_rolls(record: Record) -> None:
+    first = PutSite(title="News", template_version="abc")
+    templates = first.model_copy(update={"template_version": "def"})
+    title = templates.model_copy(update={"title": "Olds"})
+    await record.apply([first, templates, title])
+    assert await changes(record) == [SiteChanged(), SiteChanged(rolling=True), SiteChanged()]
+
+
+async def test_a_global_invalidation_may_roll(record: Record) -> None:
+    await record.apply([Invalidate(scope="global", rolling=True)])
+    assert await changes(record) == [Invalidated(None, rolling=True)]
+
+
 async def test_an_older_site_is_ignored(record: Record) -> None:
     await record.apply([PutSite(title="News", version=2)])
     assert (await one(record, PutSite(title="Olds", version=1))).status == "ignored"

@@ -53,7 +53,7 @@ async def test_sources_are_numbers_of_what_a_user_follows_mutes_and_blocks(recor
     await record.apply([settings])
     dogs, cats = await tag_number(record, "dogs"), await tag_number(record, "cats")
     found = await record.sources("ada")
-    assert found == Sources("ada", 1, (2, 3), (dogs,), (3,), (cats,), (4,), found.version)
+    assert found == Sources("ada", 1, (2, 3), (dogs,), (3,), (cats,), (4,), found.version, ("bob", "eve", "dogs"))
     assert (await record.sources("zoe")).blocked == (1,)
     assert await record.sources("who") == Sources("who", 0, (), (), (), (), (), 0)
 

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.exceptions import ResponseError
 
-from feeds import keys
+from cdn import epoch as cdn_epoch
+from cdn import scripts as cdn_scripts
+from feeds import keys, scripts
 from feeds.command import CreatePost, EditPost, PutUser
 from feeds.model import PostState
 from feeds.progress import now_ms
@@ -171,3 +173,89 @@ async def _listens(house: House) -> bool:
 
 async def _has_relayed(house: House, number: int) -> bool:
     return len(await relayed(house)) >= number
+
+
+async def epoch(house: House, number: int) -> None:
+    """Let Redis be in an epoch, with counts from where that begins."""
+    await cdn_scripts.execute(house.redis, cdn_epoch.raised(number))
+    await house.redis.set(keys.EPOCH, f"{number} run replication")
+
+
+async def test_a_redis_without_an_epoch_is_told_nothing(house: House) -> None:
+    changes = await accepted(house, 2)
+    await house.redis.delete(keys.EPOCH)
+    assert await house.relay.relay() == 0
+    await epoch(house, 1)
+    assert await house.relay.relay() == 2
+    assert await relayed(house) == changes
+
+
+async def test_a_new_epoch_is_told_all_that_is_not_live_and_what_became_so_lately(house: House) -> None:
+    await accepted(house, 3)
+    assert await house.relay.relay() == 3
+    await epoch(house, 2)
+    assert await house.relay.relay() == 3
+    assert await house.relay.relay() == 0
+    assert (await house.record.redis_epoch()).replayed == 2
+
+
+async def test_a_redis_of_an_epoch_that_is_over_is_told_nothing(house: House) -> None:
+    await epoch(house, 2)
+    await house.relay.relay()
+    await accepted(house, 1)
+    await epoch(house, 1)
+    assert await house.relay.relay() == 0
+    assert len(await house.record.outbox_take(10)) == 1
+
+
+async def test_the_progress_of_what_is_relayed_again_begins_anew(house: House) -> None:
+    (change,) = await house.loop(PutUser(user="ada", name="Ada"))
+    assert await house.state(change) == "live"
+    await epoch(house, 2)
+    await house.record.replay(2, margin_ms=1000)
+    assert await house.state(change) == "accepted"
+    await house.relay.relay()
+    assert await house.state(change) == "accepted"
+    await house.recorder.record(await house.fan_out())
+    await house.step()
+    assert await house.state(change) == "live"
+
+
+async def test_what_waits_under_an_epoch_that_is_over_is_not_live(house: House) -> None:
+    """Its tags may be forgotten, although its progress is not."""
+    (change,) = await house.read(PutUser(user="ada", name="Ada"))
+    await epoch(house, 2)
+    await house.step()
+    assert await house.state(change) == "readable"
+
+
+async def test_what_was_seen_waiting_before_a_loss_is_not_live_after_its_replay(house: House) -> None:
+    (change,) = await house.read(PutUser(user="ada", name="Ada"))
+    (seen,) = await house.board.waiting(1)
+    await epoch(house, 2)
+    await house.relay.relay()
+    await house.board.live([seen.change], seen.epoch)
+    assert await house.state(change) == "accepted"
+
+
+async def test_a_redis_that_is_as_it_was_long_ago_is_told_all_since(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.loop(PutUser(user="ada", name="Ada"))
+    house.by_hand("UPDATE outbox SET live_ms = 9000")
+    await house.loop(PutUser(user="bob", name="Bob"))
+    relay = Relay(house.redis, house.record, replay_ms=1000)
+    await epoch(house, 2)
+    await house.redis.set(keys.KEPT, now_ms())
+    assert await relay.relay() == 1
+    await epoch(house, 3)
+    await house.redis.set(keys.KEPT, 9500)
+    assert await relay.relay() == 2
+    assert "the outbox keeps changes for a week" in caplog.text
+
+
+async def test_a_redis_is_told_that_it_has_everything(house: House) -> None:
+    began = now_ms()
+    await house.relay.relay()
+    (kept,) = await scripts.execute(house.redis, [("GET", keys.KEPT)])
+    assert began <= int(kept) <= now_ms()

@@ -109,7 +109,7 @@ async def test_fresh_posts_up_to_a_bases_number_leave_without_it(house: House, t
     """Late pushes of what the base has: dropped at their number, it would be of a lower one than it was."""
     sources = await with_posts(house, p1=-20)
     for _ in range(9):
-        await timelines.next_log()
+        await timelines.numbers.take()
     before = await rebuild(timelines, sources)
     for number in range(1, 4):
         await timelines.push(number, number, [b"ada"])
@@ -124,6 +124,12 @@ async def test_a_push_finds_the_bucket_of_whom_it_drops(house: House, timelines:
         await timelines.push(number, 100 + number, [user.encode()])
     assert await base_of(house, user) == Timeline(None, 103, inf, [])
     assert await fresh_of(house, user) == {4: 104}
+
+
+async def test_who_is_not_active_gets_no_timeline(house: House, timelines: Timelines) -> None:
+    """Redis may have forgotten that they are, since it was noted; no push would ever reach the timeline."""
+    await timelines.create("ada")
+    assert await house.redis.hget(keys.base("ada"), "ada") is None
 
 
 async def test_most_fresh_posts_are_kept_in_few_bytes(house: House) -> None:
@@ -178,7 +184,7 @@ async def test_a_rebuild_creates_no_timeline(house: House, timelines: Timelines)
 
 async def test_a_rebuild_takes_away_what_was_pushed_up_to_its_number(house: House, timelines: Timelines) -> None:
     sources = await with_posts(house, p1=-20)
-    log = await timelines.next_log()
+    log = await timelines.numbers.take()
     await timelines.push(8, log, [b"ada"])
     await timelines.push(9, log + 1, [b"ada"])
     await rebuild(timelines, sources)
@@ -233,7 +239,7 @@ async def test_a_timeline_dropped_while_the_truth_is_read_stays_dropped(house: H
 async def test_of_two_rebuilds_the_newer_snapshot_stays(house: House, timelines: Timelines) -> None:
     sources = await with_posts(house, p1=-20)
     async with Rebuild(house, sources):
-        await timelines.next_log()
+        await timelines.numbers.take()
         newer = await rebuild(timelines, sources)
     base = await base_of(house)
     assert base is not None
@@ -269,7 +275,7 @@ async def test_a_drop_that_finds_a_timeline_closed_is_not_below_its_number_when_
 ) -> None:
     sources = await with_posts(house, p1=-20)
     await house.redis.hset(keys.base("ada"), "ada", CLOSED)
-    taken = await timelines.next_log()
+    taken = await timelines.numbers.take()
     async with Rebuild(house, sources):
         await timelines.drop(["ada"])
         opened = scripts.call(scripts.CREATE, (keys.base("ada"),), "ada", CLOSED, taken)
@@ -305,7 +311,7 @@ async def test_all_timelines_are_dropped(house: House, timelines: Timelines) -> 
     await timelines.drop_all()
     found = {str(await base_of(house, user)) for user in users}
     assert len(found) == 1
-    assert found == {str(Timeline(None, await timelines.next_log() - 1, inf, []))}
+    assert found == {str(Timeline(None, await timelines.numbers.take() - 1, inf, []))}
 
 
 def test_pieces_are_of_about_the_size_and_lose_nobody() -> None:

@@ -44,7 +44,7 @@ def test_what_memory_writes_is_what_feeds_read() -> None:
 
 
 def test_an_answer_in_the_ledger_carries_as_many_tags_as_it_may() -> None:
-    assert len(set(answer("ada", random.Random(1)).tags)) == CARRIED
+    assert len(set(answer("ada", 30, random.Random(1)).tags)) == CARRIED
 
 
 def test_authors_have_so_many_followers_and_ids_that_the_query_builds() -> None:

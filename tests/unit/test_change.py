@@ -7,6 +7,7 @@ import pytest
 from feeds.change import (
     KINDS,
     Change,
+    Covered,
     FollowsChanged,
     Imported,
     Invalidated,
@@ -19,6 +20,7 @@ from feeds.change import (
     SettingsChanged,
     SiteChanged,
     SourceCrossed,
+    Undecodable,
     UserCreated,
     UserDeleted,
     decode,
@@ -45,6 +47,7 @@ EVERY_KIND: list[tuple[Change, str]] = [
     (Imported(("ada",), ("bob", "eve"), (), ("ada",)), "3 imported rows"),
     (Invalidated("ada"), "user ada"),
     (Invalidated(None), "everything"),
+    (Covered("c-1", users=("ada",), posts=("p-1",)), "what change c-1 is about"),
 ]
 
 
@@ -60,9 +63,15 @@ def test_a_change_travels_and_comes_back_the_same(change: Change, subject: str) 
 
 def test_a_change_travels_as_plain_json_without_its_kind() -> None:
     assert encode(PostEdited("p-1", "ada", moved=False)) == b'{"post":"p-1","author":"ada","moved":false}'
-    assert encode(SiteChanged()) == b"{}"
+    assert encode(UserCreated("ada")) == b'{"user":"ada"}'
 
 
 def test_a_kind_of_a_version_to_come_is_not_guessed() -> None:
-    with pytest.raises(KeyError, match="post-teleported"):
+    with pytest.raises(Undecodable, match="post-teleported"):
         decode("post-teleported", b"{}")
+
+
+@pytest.mark.parametrize("body", [b'{"user":"ada","mood":"bad"}', b"{}", b"[1]", b"{", b"\xff", b"7"])
+def test_fields_that_are_not_the_kinds_own_are_not_guessed(body: bytes) -> None:
+    with pytest.raises(Undecodable, match="user-created"):
+        decode("user-created", body)

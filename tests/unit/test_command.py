@@ -87,6 +87,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("1001 reactions", {"kind": "react", "post": "p-1", "reactions": [{"kind": "view", "id": "x"}] * 1001}, "at most"),
     ("a reaction of no kind", {"kind": "react", "post": "p-1", "reactions": [{"kind": "hate", "by": "a"}]}, "like"),
     ("a reaction by nobody", {"kind": "react", "post": "p-1", "reactions": [{"kind": "view"}]}, "wants by or id"),
+    ("one user, rolling", {"kind": "invalidate", "scope": "user", "user": "ada", "rolling": True}, "one user is one"),
     ("a user where all are meant", {"kind": "invalidate", "scope": "global", "user": "ada"}, "user"),
 ]
 

@@ -73,8 +73,9 @@ def commands() -> dict[str, Any]:
 
 
 def options(command: Any) -> list[str]:
-    """Return the options of a command that are not hidden."""
-    shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
+    """Return the options of a command that are not hidden; of a group, those of its commands too."""
+    parts = [command, *getattr(command, "commands", {}).values()] if command.name != "edgebake" else [command]
+    shown = [parameter for part in parts for parameter in part.params if not getattr(parameter, "hidden", False)]
     return [option for parameter in shown for option in parameter.opts if option.startswith("--")]
 
 

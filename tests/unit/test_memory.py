@@ -2,7 +2,7 @@
 
 from baker.artifact import Artifact
 from baker.freshness import Freshness
-from baker.memory import Memory
+from baker.memory import MAX_AGE_S, Memory
 from baker.paths import Target
 from baker.splice import part
 
@@ -66,25 +66,48 @@ def test_what_is_larger_than_the_memory_is_not_kept_and_breaks_nothing() -> None
     assert memory.get(small.target) is small
 
 
-def test_an_artifact_that_took_anothers_place_is_not_forgotten_with_it() -> None:
+def test_what_is_outdated_is_no_hit_and_still_the_last() -> None:
+    memory = Memory(3 * ONE)
+    old = artifact("ada")
+    memory.put(old)
+    assert memory.last(old.target) is old
+    memory.outdate(old)
+    assert memory.get(old.target) is None
+    assert memory.last(old.target) is old
+    new = artifact("ada")
+    memory.put(new)
+    assert (memory.get(old.target), memory.last(old.target)) == (new, new)
+
+
+def test_an_artifact_that_took_anothers_place_is_not_outdated_with_it() -> None:
     memory = Memory(3 * ONE)
     old, new = artifact("ada"), artifact("ada")
     memory.put(old)
     memory.put(new)
-    memory.forget(old)
+    memory.outdate(old)
     assert memory.get(new.target) is new
-    memory.forget(new)
-    memory.forget(new)
-    assert memory.get(new.target) is None
 
 
-def test_what_is_forgotten_makes_room() -> None:
-    memory = Memory(2 * ONE)
-    for number in range(50):
-        each = artifact(f"user-{number}")
+def test_what_is_outdated_is_within_the_bytes_and_gone_after_its_age() -> None:
+    now = [1000.0]
+    memory = Memory(10 * ONE, lambda: now[0])
+    many = [artifact(f"user-{number}") for number in range(1000)]
+    for each in many:
         memory.put(each)
-        memory.forget(each)
-    two = [artifact("ada"), artifact("bob")]
-    for each in two:
+        memory.outdate(each)
+    assert [each for each in many if memory.last(each.target)] == many[-10:]
+    now[0] += MAX_AGE_S + 1
+    assert not any(memory.last(each.target) for each in many)
+    for each in many[:10]:
         memory.put(each)
-    assert all(memory.get(each.target) is each for each in two)
+    assert all(memory.get(each.target) for each in many[:10])
+
+
+def test_discovery_that_is_kept_no_longer_is_still_the_last() -> None:
+    now = [1000.0]
+    memory = Memory(3 * ONE, lambda: now[0])
+    short = artifact("explore")
+    short.keep_s = 60
+    memory.put(short)
+    now[0] += 61
+    assert (memory.get(short.target), memory.last(short.target)) == (None, short)

@@ -7,11 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baker import order
-from baker.bake import with_sources
 from baker.guard import Guard
 from baker.order import Proposed, Viewer
 from baker.table import Known, Table
-from cdn.tags import MAX_TAGS
 from feeds import ranking
 from feeds.model import TAG, Entry, Epoch, OrderKey, Sources, Taste
 from feeds.ranking import Weights
@@ -147,13 +145,3 @@ def test_the_top_is_whole_above_a_post_that_has_not_been_pushed_again() -> None:
     assert order.boundary(found, 1) == 5
     assert order.boundary(found[2:], 0) == inf
     assert order.newest(viewer(), found, order.boundary(found, 1)) == []
-
-
-@pytest.mark.parametrize(("sources", "fit"), [(0, True), (20, True), (21, False), (500, False)])
-def test_pulled_sources_fill_the_room_and_o_stands_for_those_that_find_none(sources: int, fit: bool) -> None:
-    own = [f"p-{number}" for number in range(30)]
-    tags = with_sources(own, [f"a-{number}" for number in range(sources)])
-    assert tags[:30] == own
-    assert len(tags) <= MAX_TAGS
-    assert ("o" in tags) != fit
-    assert len(tags) == min(30 + sources, MAX_TAGS)

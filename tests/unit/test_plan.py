@@ -1,80 +1,442 @@
-"""The plan: which tags go next, and which waiting entries they cover."""
+"""The plan: what goes next, what is tapped again, what is forgotten, and why the rest waits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdn.pending import ShardState, Waiting
-from invalidator.plan import Limits, plan
+from cdn.edge import Batch
+from cdn.pending import Flag, Minted, ShardState, Waiting
+from invalidator.plan import GLOBAL_EVERY_MS, Limits, Plan, View, Why, in_progress, next_tap_ms, plan
 
-LIMITS = Limits(max_items=3000)
+NOW = 10_000_000
+PLAIN = Flag(0)
+LIMITS = Limits(max_items=3000, forgotten_ms=340_000, transit_ms=6_000, complete_ms=25_000)
+TIERS = replace(LIMITS, tap_all=True)
 
 
-def shard(*tags: str) -> ShardState:
-    """Return a shard in which these tags wait, oldest first."""
-    waiting = tuple(Waiting(tag, count, count) for count, tag in enumerate(tags, 1))
-    return ShardState(len(tags), 0, 0, len(tags), waiting)
+def wait(tag: str, flags: Flag = PLAIN, *, age_ms: int = 0, count: int = 1) -> Waiting:
+    """Return an entry that waits: recorded so long ago, under a count."""
+    return Waiting(tag, count, count, NOW - age_ms, flags)
+
+
+def shard(*entries: str | Waiting) -> ShardState:
+    """Return a shard in which these wait, oldest first."""
+    waiting = tuple(
+        entry if isinstance(entry, Waiting) else wait(entry, count=count) for count, entry in enumerate(entries, 1)
+    )
+    return ShardState(len(entries), 0, 0, len(entries), waiting)
+
+
+def view(*shards: ShardState, batches: Sequence[Minted] = (), money: int | None = None, wide: bool = False) -> View:
+    """Return a view of these shards, numbered from 0."""
+    return View(NOW, dict(enumerate(shards)), batches, wide, money)
+
+
+def sent(name: str, *tags: str, taps: Sequence[str] = (), covers: Sequence[str] = (), age_ms: int = 0) -> Minted:
+    """Return a batch that was accepted so long ago and is not complete."""
+    return Minted(Batch(name, tags), (0,), f"I-{name}", tuple(taps), tuple(covers), NOW - age_ms)
+
+
+def done(name: str, *tags: str, taps: Sequence[str], accepted_ago: int = 60_000, done_ago: int = 0) -> Minted:
+    """Return a batch that is complete and waits for its second tap."""
+    return Minted(Batch(name, tags), (0,), f"I-{name}", tuple(taps), (), NOW - accepted_ago, NOW - done_ago)
+
+
+def covered(number: int) -> list[Waiting]:
+    """Return so many leftover readers."""
+    return [wait(f"u-{n}", Flag.COVERED) for n in range(number)]
+
+
+def tags_of(planned: Plan) -> set[str]:
+    """Return the tags of all entries that a plan takes."""
+    return {entry.tag for entries in planned.waiting.values() for entry in entries}
 
 
 def test_nothing_waits_and_nothing_is_planned() -> None:
-    assert plan({0: shard(), 1: shard()}, 0, LIMITS) is None
+    assert plan(view(shard(), shard()), LIMITS) == Plan()
 
 
-def test_a_tag_that_waits_in_many_shards_is_one_item_and_covers_all() -> None:
-    planned = plan({number: shard("p-1") for number in range(64)}, 0, LIMITS)
-    assert planned is not None
+def test_a_tag_that_waits_in_many_shards_is_one_item_and_takes_all_its_entries() -> None:
+    planned = plan(view(*(shard("p-1") for _ in range(64))), LIMITS)
     assert planned.tags == ("p-1",)
     assert len(planned.waiting) == 64
 
 
 def test_a_shard_whose_tags_are_not_chosen_is_not_claimed() -> None:
-    planned = plan({0: shard("p-1"), 1: shard("p-2")}, 0, Limits(max_items=1))
-    assert planned is not None
+    planned = plan(view(shard("p-1"), shard("p-2")), replace(LIMITS, max_items=1))
     assert planned.tags == ("p-1",)
     assert list(planned.waiting) == [0]
-
-
-def test_g_goes_alone_and_takes_along_whatever_waits() -> None:
-    planned = plan({0: shard("p-1", "g"), 1: shard("u-ada"), 2: shard()}, 0, LIMITS)
-    assert planned is not None
-    assert planned.tags == ("g",)
-    assert {entry.tag for entries in planned.waiting.values() for entry in entries} == {"p-1", "g", "u-ada"}
-
-
-def test_a_full_quota_plans_nothing_not_even_g() -> None:
-    assert plan({0: shard("g", "p-1")}, 3000, LIMITS) is None
-
-
-def test_what_is_in_progress_leaves_less_room() -> None:
-    planned = plan({0: shard("p-1", "p-2", "p-3")}, 2998, LIMITS)
-    assert planned is not None
-    assert planned.tags == ("p-1", "p-2")
+    assert planned.left == {"p-2": Why.QUOTA}
 
 
 def test_the_oldest_of_every_shard_go_before_the_second_oldest_of_any() -> None:
-    planned = plan({0: shard("u-a1", "u-a2"), 1: shard("u-b1", "u-b2")}, 0, Limits(max_items=2))
-    assert planned is not None
+    planned = plan(view(shard("u-a1", "u-a2"), shard("u-b1", "u-b2")), replace(LIMITS, max_items=2))
     assert planned.tags == ("u-a1", "u-b1")
 
 
-@given(
-    st.dictionaries(st.integers(0, 63), st.lists(st.sampled_from(["p-1", "p-2", "u-a", "u-b", "g"]), unique=True)),
-    st.integers(0, 6),
-    st.integers(1, 6),
+def test_g_goes_alone_and_takes_along_whatever_waits() -> None:
+    planned = plan(view(shard("p-1", "g"), shard("u-ada"), shard()), LIMITS)
+    assert planned.tags == ("g",)
+    assert tags_of(planned) == {"p-1", "g", "u-ada"}
+
+
+def test_a_full_quota_plans_nothing_not_even_g() -> None:
+    full = sent("a", *(f"p-{number}" for number in range(3000)))
+    planned = plan(view(shard("g", "p-1"), batches=[full]), LIMITS)
+    assert planned.tags == ()
+    assert planned.left == {"g": Why.QUOTA, "p-1": Why.QUOTA}
+
+
+def test_what_is_in_progress_leaves_less_room_and_what_is_complete_leaves_it() -> None:
+    open_ = [sent("a", *(f"p-{n}" for n in range(2998))), done("b", "p-x", taps=["p-x"], accepted_ago=10)]
+    assert in_progress(open_) == 2998
+    assert plan(view(shard("p-1", "p-2", "p-3"), batches=open_), LIMITS).tags == ("p-1", "p-2")
+
+
+class TestUrgent:
+    """Deletions and privacy."""
+
+    def test_it_goes_before_what_waited_longer(self) -> None:
+        planned = plan(view(shard("p-1", "p-2", wait("p-3", Flag.URGENT))), replace(LIMITS, max_items=1))
+        assert planned.tags == ("p-3",)
+
+    def test_it_is_tapped_wherever_it_was(self) -> None:
+        assert plan(view(shard(wait("p-3", Flag.URGENT, age_ms=100_000))), LIMITS).taps == ("p-3",)
+
+    def test_it_goes_where_the_money_is_spent(self) -> None:
+        planned = plan(view(shard("p-1", wait("p-3", Flag.URGENT)), money=0), LIMITS)
+        assert planned.tags == ("p-3",)
+        assert planned.left == {"p-1": Why.MONEY}
+
+    def test_it_goes_where_nothing_from_before_can_be_left(self) -> None:
+        planned = plan(view(shard(wait("p-3", Flag.URGENT, age_ms=900_000))), LIMITS)
+        assert planned.tags == ("p-3",)
+        assert not planned.released
+
+    def test_nothing_else_goes_before_all_of_it_has_room(self) -> None:
+        urgent = [wait(f"p-{n}", Flag.URGENT) for n in range(3)]
+        planned = plan(view(shard(*urgent, "u-1")), replace(LIMITS, max_items=4))
+        assert planned.tags == ("p-0", "p-1"), "two taps at once are as much as four items in progress can bear"
+        assert planned.left == {"p-2": Why.QUOTA, "u-1": Why.QUOTA}
+
+
+class TestSecondTap:
+    """What was on its way, or at an inner tier, is dropped once more."""
+
+    @pytest.mark.parametrize(
+        ("flags", "age_ms", "tapped"),
+        [
+            (PLAIN, 0, False),  # no answer with this tag was on its way
+            (Flag.TAP, 0, True),
+            (Flag.TAP, 5_999, True),
+            (Flag.TAP, 6_000, False),  # it has arrived by now, and the first item finds it
+        ],
+    )
+    def test_it_is_needed_where_an_answer_may_be_on_its_way(self, flags: Flag, age_ms: int, tapped: bool) -> None:
+        planned = plan(view(shard(wait("p-1", flags, age_ms=age_ms))), LIMITS)
+        assert planned.taps == (("p-1",) if tapped else ())
+
+    def test_every_item_is_tapped_at_an_edge_of_several_tiers(self) -> None:
+        assert plan(view(shard("p-1", "u-1")), TIERS).taps == ("p-1", "u-1")
+
+    def test_one_of_many_entries_is_enough(self) -> None:
+        assert plan(view(shard("p-1"), shard(wait("p-1", Flag.TAP))), LIMITS).taps == ("p-1",)
+
+    def test_it_goes_when_what_was_on_its_way_has_arrived(self) -> None:
+        early = done("a", "p-1", taps=["p-1"], accepted_ago=5_999, done_ago=5_000)
+        late = done("b", "p-2", taps=["p-2"], accepted_ago=6_000, done_ago=5_000)
+        planned = plan(view(batches=[early, late]), LIMITS)
+        assert (planned.tags, planned.first, planned.covers, planned.taps) == (("p-2",), 0, ("b",), ())
+        assert next_tap_ms(view(batches=[early]), LIMITS) == 1
+
+    def test_it_waits_for_completion(self) -> None:
+        planned = plan(view(batches=[sent("a", "p-1", taps=["p-1"], age_ms=60_000)]), LIMITS)
+        assert planned == Plan()
+        assert next_tap_ms(view(batches=[sent("a", "p-1", taps=["p-1"])]), LIMITS) is None
+
+    def test_it_shares_a_call_with_first_items(self) -> None:
+        planned = plan(view(shard("u-1"), batches=[done("a", "p-1", taps=["p-1"])]), LIMITS)
+        assert (planned.tags, planned.first, planned.covers) == (("u-1", "p-1"), 1, ("a",))
+
+    def test_a_first_item_of_the_same_tag_is_its_second_tap(self) -> None:
+        planned = plan(view(shard(wait("p-1", Flag.TAP)), batches=[done("a", "p-1", taps=["p-1"])]), LIMITS)
+        assert (planned.tags, planned.first, planned.taps, planned.covers) == (("p-1",), 1, ("p-1",), ("a",))
+
+    def test_g_is_every_second_tap_that_is_due(self) -> None:
+        due = [done("a", "p-1", taps=["p-1"]), done("b", "p-2", taps=["p-2"])]
+        planned = plan(view(shard("g"), batches=due), LIMITS)
+        assert (planned.tags, planned.covers) == (("g",), ("a", "b"))
+
+    def test_it_is_carried_once(self) -> None:
+        carried = [done("a", "p-1", taps=["p-1"]), sent("b", "p-1", covers=["a"])]
+        assert plan(view(batches=carried), LIMITS) == Plan()
+
+    def test_one_that_finds_no_room_goes_before_new_items(self) -> None:
+        large = done("a", "p-1", taps=[f"p-{n}" for n in range(1500)])
+        busy = sent("b", *(f"u-{n}" for n in range(1600)))
+        planned = plan(view(shard("u-1", wait("p-x", Flag.URGENT)), batches=[large, busy]), LIMITS)
+        assert planned.tags == ("p-x",)
+        assert planned.left == {"u-1": Why.TAPS}
+
+    def test_a_batch_never_needs_more_of_them_than_half_the_quota(self) -> None:
+        planned = plan(view(shard(*(f"u-{n}" for n in range(3000)))), TIERS)
+        assert len(planned.taps) == len(planned.tags) == 1500
+
+    def test_one_whose_horizon_has_passed_is_forgotten(self) -> None:
+        planned = plan(view(batches=[done("a", "p-1", taps=["p-1"], accepted_ago=340_000)]), LIMITS)
+        assert (planned.tags, planned.over) == ((), ("a",))
+
+    def test_g_that_took_a_few_along_is_tapped_by_their_names(self) -> None:
+        planned = plan(view(shard("g", wait("p-1", Flag.TAP), "u-1")), LIMITS)
+        assert (planned.tags, planned.taps) == (("g",), ("p-1",))
+        assert plan(view(shard(wait("g", Flag.TAP), wait("p-1", Flag.TAP))), LIMITS).taps == ("g",)
+        assert plan(view(shard("g", wait("p-1", Flag.TAP))), TIERS).taps == ("g",)
+
+
+class TestOverflow:
+    """`o` in place of many leftover readers."""
+
+    def test_a_few_are_named(self) -> None:
+        planned = plan(view(shard(*covered(20)), wide=True), LIMITS)
+        assert len(planned.tags) == 20
+        assert planned.widened == ""
+
+    def test_many_are_one_item(self) -> None:
+        planned = plan(view(shard(*covered(21), "p-1"), wide=True), LIMITS)
+        assert planned.tags == ("o", "p-1")
+        assert planned.widened == "o"
+        assert len(tags_of(planned)) == 22
+
+    def test_without_headroom_they_are_named(self) -> None:
+        assert len(plan(view(shard(*covered(21)), wide=False), LIMITS).tags) == 21
+
+    def test_one_that_something_else_dropped_too_is_named(self) -> None:
+        planned = plan(view(shard(*covered(21), "u-changed"), wide=True), LIMITS)
+        assert planned.tags == ("o", "u-changed")
+
+    def test_they_go_with_an_o_that_waits_anyway(self) -> None:
+        planned = plan(view(shard(*covered(2), "o"), wide=False), LIMITS)
+        assert planned.tags == ("o",)
+        assert planned.widened == ""
+        assert len(tags_of(planned)) == 3
+
+    def test_it_is_tapped_where_one_of_them_is(self) -> None:
+        readers = [*covered(21), wait("u-recent", Flag.COVERED | Flag.TAP)]
+        assert plan(view(shard(*readers), wide=True), LIMITS).taps == ("o",)
+
+
+class TestBacklog:
+    """`g` in place of what could not go out in time."""
+
+    small = Limits(max_items=3, forgotten_ms=50_000, transit_ms=6_000, complete_ms=25_000)
+    late = tuple(f"u-{n}" for n in range(7))
+
+    def test_what_can_go_out_in_time_is_named(self) -> None:
+        assert plan(view(shard(*self.late[:6]), wide=True), self.small).tags == self.late[:3]
+
+    def test_what_cannot_is_one_item(self) -> None:
+        planned = plan(view(shard(*self.late), wide=True), self.small)
+        assert (planned.tags, planned.widened) == (("g",), "g")
+        assert tags_of(planned) == set(self.late)
+
+    def test_without_headroom_it_goes_as_far_as_it_can_and_says_so(self) -> None:
+        planned = plan(view(shard(*self.late), wide=False), self.small)
+        assert planned.tags == self.late[:3]
+        assert set(planned.left.values()) == {Why.HEADROOM}
+
+    def test_it_does_so_once_in_ten_minutes(self) -> None:
+        soon = replace(view(shard(*self.late), wide=True), global_ms=NOW - GLOBAL_EVERY_MS + 1)
+        assert plan(soon, self.small).tags == self.late[:3]
+        assert plan(replace(soon, global_ms=NOW - GLOBAL_EVERY_MS), self.small).tags == ("g",)
+
+    def test_a_g_that_was_asked_for_needs_no_headroom_and_no_pause(self) -> None:
+        asked = replace(view(shard("g"), wide=False), global_ms=NOW)
+        assert plan(asked, self.small).tags == ("g",)
+
+
+class TestMoney:
+    """At the month's limit only deletions and privacy go."""
+
+    def test_as_many_go_as_are_left_with_their_second_taps(self) -> None:
+        planned = plan(view(shard("p-1", wait("p-2", Flag.TAP), "p-3"), money=2), LIMITS)
+        assert planned.tags == ("p-1", "p-3")
+        assert planned.left == {"p-2": Why.MONEY}
+
+    def test_second_taps_were_counted_with_their_items_and_go(self) -> None:
+        planned = plan(view(shard("p-2"), batches=[done("a", "p-1", taps=["p-1"])], money=1), LIMITS)
+        assert planned.tags == ("p-1",)
+        assert planned.left == {"p-2": Why.MONEY}
+
+    def test_what_waits_for_money_is_released_at_its_horizon(self) -> None:
+        planned = plan(view(shard(wait("p-1", age_ms=340_000), wait("p-2", age_ms=339_999)), money=0), LIMITS)
+        assert planned.released == {0: (wait("p-1", age_ms=340_000),)}
+        assert planned.left == {"p-2": Why.MONEY}
+
+
+# A world to plan in: some tags in some shards, with whatever flags and ages, batches on their way, and means.
+
+TAGS = ["p-1", "p-2", "u-a", "u-b", "u-c", "g", "o", "a-x"]
+FLAGS = st.sets(st.sampled_from(list(Flag))).map(lambda flags: Flag(sum(flags)))
+AGES = st.sampled_from([0, 1_000, 7_000, 400_000])
+NAMES = st.lists(st.sampled_from(TAGS), unique=True, max_size=3)
+
+
+@st.composite
+def shards(draw: st.DrawFn) -> Mapping[int, ShardState]:
+    """Draw what waits. A user's tag waits in one shard, and only a user's is covered."""
+    found = {}
+    for number in range(draw(st.integers(0, 3))):
+        tags = draw(st.lists(st.sampled_from([t for t in TAGS if t[:2] != "u-"] + [f"u-{number}"]), unique=True))
+        flags = [draw(FLAGS) if tag[:2] == "u-" else draw(FLAGS) & ~Flag.COVERED for tag in tags]
+        found[number] = shard(*(wait(tag, flag, age_ms=draw(AGES)) for tag, flag in zip(tags, flags, strict=True)))
+    return found
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[Minted]:
+    """Draw batches: accepted, complete, with second taps or without."""
+    found: list[Minted] = []
+    for number in range(draw(st.integers(0, 3))):
+        tags = draw(NAMES.filter(bool))
+        taps = tags[: draw(st.integers(0, len(tags)))]
+        made = done if draw(st.booleans()) else sent
+        ago = draw(AGES)
+        if made is sent:
+            covers = [before.batch.id for before in found if before.done_ms and before.taps and draw(st.booleans())]
+            found.append(sent(str(number), *tags, taps=taps, covers=covers, age_ms=ago))
+        elif taps:
+            found.append(done(str(number), *tags, taps=taps, accepted_ago=ago))
+    return found
+
+
+VIEWS = st.builds(
+    View,
+    st.just(NOW),
+    shards(),
+    batches(),
+    st.booleans(),
+    st.none() | st.integers(0, 6),
+    st.sampled_from([0, NOW]),
 )
-def test_a_plan_fits_and_claims_exactly_what_it_covers(
-    tags: Mapping[int, list[str]], in_progress: int, max_items: int
-) -> None:
-    shards = {number: shard(*listed) for number, listed in tags.items()}
-    planned = plan(shards, in_progress, Limits(max_items, max_in_progress=5))
-    room = min(max_items, 5 - in_progress)
-    if planned is None:
-        assert room <= 0 or not any(tags.values())
-        return
-    assert 0 < len(planned.tags) == len(set(planned.tags)) <= room
-    covered = {
-        number: tuple(entry for entry in state.waiting if "g" in planned.tags or entry.tag in planned.tags)
-        for number, state in shards.items()
-    }
-    assert planned.waiting == {number: entries for number, entries in covered.items() if entries}
+SOME_LIMITS = st.builds(
+    Limits,
+    max_items=st.integers(1, 6),
+    forgotten_ms=st.just(340_000),
+    transit_ms=st.just(6_000),
+    complete_ms=st.just(170_000),
+    max_in_progress=st.integers(1, 8),
+    tap_all=st.booleans(),
+    overflow_items=st.integers(0, 2),
+)
+
+
+def entries_of(view: View) -> set[tuple[int, Waiting]]:
+    """Return all that waits, with its shard."""
+    return {(number, entry) for number, state in view.shards.items() for entry in state.waiting}
+
+
+def flat(entries: Mapping[int, Sequence[Waiting]]) -> list[tuple[int, Waiting]]:
+    """Return entries with their shards."""
+    return [(number, entry) for number, of_shard in entries.items() for entry in of_shard]
+
+
+@given(VIEWS, SOME_LIMITS)
+def test_a_batch_is_never_over_the_quota_nor_over_a_call(view: View, limits: Limits) -> None:
+    planned = plan(view, limits)
+    assert len(planned.tags) == len(set(planned.tags)) <= limits.max_items
+    assert not planned.tags or in_progress(view.batches) + len(planned.tags) <= limits.max_in_progress
+    assert set(planned.taps) <= {entry.tag for _, entry in flat(planned.waiting)} | set(planned.tags)
+    assert len(planned.taps) <= max(1, min(limits.max_items, limits.max_in_progress) // 2)
+
+
+@given(VIEWS, SOME_LIMITS)
+def test_every_entry_is_taken_released_or_has_a_reason_to_wait(view: View, limits: Limits) -> None:
+    planned = plan(view, limits)
+    taken, released = flat(planned.waiting), flat(planned.released)
+    left = {(number, entry) for number, entry in entries_of(view) if entry.tag in planned.left}
+    assert len(taken) + len(released) == len({*taken, *released})
+    assert {*taken, *released} | left == entries_of(view)
+    assert not {*taken} & left
+
+
+@given(VIEWS, SOME_LIMITS)
+def test_whatever_is_taken_is_dropped_by_an_item(view: View, limits: Limits) -> None:
+    planned = plan(view, limits)
+    for _, entry in flat(planned.waiting):
+        by_o = "o" in planned.tags and entry.flags & Flag.COVERED
+        assert entry.tag in planned.tags or "g" in planned.tags or by_o
+
+
+@given(VIEWS, SOME_LIMITS)
+def test_nothing_urgent_waits_behind_anything_else(view: View, limits: Limits) -> None:
+    planned = plan(view, limits)
+    urgent = {entry.tag for _, entry in entries_of(view) if entry.flags & Flag.URGENT}
+    if urgent & planned.left.keys():
+        assert planned.covers == ()
+        first = {entry.tag for _, entry in flat(planned.waiting)}
+        assert first & urgent or not first
+        assert all("g" in first or tag in urgent or "o" in planned.tags for tag in first)
+    assert not any(entry.tag in urgent and entry.flags & Flag.URGENT for _, entry in flat(planned.released))
+
+
+@given(VIEWS, SOME_LIMITS)
+def test_g_takes_all_along(view: View, limits: Limits) -> None:
+    planned = plan(view, limits)
+    if "g" in planned.tags[: planned.first]:
+        assert planned.tags == ("g",)
+        assert planned.left == {}
+
+
+@given(VIEWS, SOME_LIMITS)
+def test_what_needs_a_second_tap_has_one(view: View, limits: Limits) -> None:
+    planned = plan(view, limits)
+    for _, entry in flat(planned.waiting):
+        recent = bool(entry.flags & Flag.TAP) and entry.at_ms + limits.transit_ms > NOW
+        if limits.tap_all or recent or entry.flags & Flag.URGENT:
+            by_o = "o" in planned.taps and entry.flags & Flag.COVERED
+            assert entry.tag in planned.taps or "g" in planned.taps or by_o
+
+
+@given(VIEWS, SOME_LIMITS)
+def test_a_batch_is_covered_whole_or_not(view: View, limits: Limits) -> None:
+    planned = plan(view, limits)
+    by_name = {batch.batch.id: batch for batch in view.batches}
+    for name in planned.covers:
+        assert by_name[name].done_ms
+        assert "g" in planned.tags or set(by_name[name].taps) <= set(planned.tags)
+    second = set(planned.tags[planned.first :])
+    assert second <= {tag for name in planned.covers for tag in by_name[name].taps}
+
+
+@given(VIEWS, SOME_LIMITS)
+def test_the_planner_goes_wide_only_with_headroom(view: View, limits: Limits) -> None:
+    planned = plan(view, limits)
+    asked = {entry.tag for _, entry in flat(planned.waiting)} | {tag for batch in view.batches for tag in batch.taps}
+    wide = {"g", "o"} & set(planned.tags) - asked
+    assert set(planned.widened) <= wide
+    assert not wide or view.wide
+    if "g" in wide:
+        assert view.global_ms + GLOBAL_EVERY_MS <= NOW
+
+
+@given(VIEWS, SOME_LIMITS)
+def test_where_the_money_is_spent_only_what_goes_first_goes(view: View, limits: Limits) -> None:
+    planned = plan(replace(view, money=0), limits)
+    taken = flat(planned.waiting)
+    assert planned.widened != "g"
+    if "g" not in planned.tags[: planned.first]:
+        urgent = {entry.tag for _, entry in taken if entry.flags & Flag.URGENT}
+        assert {entry.tag for _, entry in taken} <= urgent or "o" in planned.tags
+
+
+@given(VIEWS, SOME_LIMITS, st.integers(0, 8))
+def test_first_items_and_their_taps_are_paid_before_they_go(view: View, limits: Limits, money: int) -> None:
+    planned = plan(replace(view, money=money), limits)
+    if not any(entry.tag == "g" or entry.flags & Flag.URGENT for _, entry in flat(planned.waiting)):
+        carried = {tag for batch in view.batches for tag in batch.taps}
+        paid = [tag for tag in planned.tags[: planned.first] if tag not in carried]
+        owed = sum(len(batch.taps) for batch in view.batches)
+        assert len(paid) + len(planned.taps) + owed <= money or not (paid or planned.taps)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from feeds import rankshard, standings
 from feeds.model import TAG, Entry, Epoch, Sources, Taste
-from feeds.packing import Timeline, pack_entry, pack_sources, pack_taste, pack_timeline, read_timeline
+from feeds.packing import Timeline, pack_entry, pack_sources, pack_taste, pack_timeline, read_timeline, without_names
 from feeds.ranking import Order, Weights, rank_ms
 from feeds.rankshard import Options
 
@@ -122,7 +122,7 @@ def ranked(world: Sequence[Entry], shard: Sequence[Reader], asked: Options) -> l
     catalogue = {entry.num: pack_entry(entry, 1) for entry in world}
     packed = rankshard.pack_readers(
         [reader.order == "ranked" for reader in shard],
-        [pack_sources(reader.sources) for reader in shard],
+        [without_names(pack_sources(reader.sources)) for reader in shard],
         [pack_taste(reader.taste) for reader in shard],
     )
     made = rankshard.rank_shard(standings.pack(catalogue, EPOCH, asked.weights), packed, asked.pack())

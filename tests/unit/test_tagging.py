@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 import pytest
 
 from cdn import tags
-from cdn.ledger import ALL_SHARDS
+from cdn.ledger import ALL_SHARDS, Readers
+from cdn.pending import Flag
 from feeds.affected import Affected
 from feeds.change import (
     KINDS,
     Change,
+    Covered,
     FollowsChanged,
     Imported,
     Invalidated,
@@ -26,49 +28,70 @@ from feeds.change import (
     UserDeleted,
 )
 from feeds.ids import shard_of
-from invalidator.tagging import by_shard, dropped_tags, guard_tags, merged, section_tags, shards_of
+from invalidator.tagging import by_shard, dropped_tags, guard_tags, merged, rolls, section_tags, shards_of
 
 
 @dataclass(frozen=True)
 class Row:
     """A change, and what it drops with the part that completes it, and with one of its parts.
 
-    That part names the user ``fan``, the post ``shown``, the author ``bob`` and the guarded post ``other``; the pulled
-    tag ``cats``, and readers who name none.
+    That part names the user ``fan``, the post ``shown``, the author ``bob`` and the guarded post ``other``; the tag
+    ``cats``, and readers who name none.
     """
 
     change: Change
     shared: set[str]
     part: set[str] = field(default_factory=lambda: {"u-fan", "p-shown"})
     guards: set[str] = field(default_factory=lambda: {"a-bob", "p-other"})
+    urgent: bool = False
 
 
+CATS = tags.topic_tag("cats")
+NAMED = {"u-fan", "p-shown", "a-bob"}
+"""What a part drops that names its authors to be dropped, and not as a guard."""
 ROWS = [
-    Row(PostPublished("p1", "ada"), {"p-p1", "a-ada", tags.topic_tag("cats"), "o"}),
+    Row(PostPublished("p1", "ada"), {"p-p1", "a-ada", CATS, "o"}),
     Row(PostEdited("p1", "ada", moved=False), {"p-p1"}),
-    Row(PostEdited("p1", "ada", moved=True), {"p-p1", "a-ada", tags.topic_tag("cats"), "o"}),
-    Row(PostWithdrawn("p1", "ada", deleted=False), {"p-p1"}),
-    Row(PostWithdrawn("p1", "ada", deleted=True), {"p-p1"}),
+    Row(PostEdited("p1", "ada", moved=True), {"p-p1", "a-ada", CATS, "o"}),
+    Row(PostWithdrawn("p1", "ada", deleted=False), {"p-p1"}, urgent=True),
+    Row(PostWithdrawn("p1", "ada", deleted=True), {"p-p1"}, urgent=True),
     Row(UserCreated("ada"), {"u-ada"}),
     Row(ProfileChanged("ada"), {"u-ada", "a-ada"}),
-    Row(UserDeleted("ada", ("p1",), ("fan",)), {"u-ada", "a-ada"}),
-    Row(SettingsChanged("ada", privacy=True), {"u-ada"}),
+    Row(UserDeleted("ada", ("p1",), ("fan",)), {"u-ada", "a-ada"}, urgent=True),
+    Row(SettingsChanged("ada", privacy=True), {"u-ada"}, urgent=True),
+    Row(SettingsChanged("ada", privacy=False), {"u-ada"}),
     Row(FollowsChanged(("ada", "eve")), {"u-ada", "u-eve"}),
     Row(PostScored(("p1", "p2")), set()),
     Row(SourceCrossed(7, "ada", is_tag=False, state="pull"), set()),
     Row(Reranked((5, 63), ("ada",)), {"s-05", "s-3f", "u-ada"}),
     Row(SiteChanged(), {"g"}),
-    # Each part of an import stands for itself: nothing is left for the last one, and authors are dropped, not guarded.
-    Row(Imported((), (), (), ()), set(), {"u-fan", "p-shown", "a-bob"}, {"p-other"}),
+    Row(SiteChanged(rolling=True), set()),
+    # Each part of an import stands for itself: nothing is left for the last one.
+    Row(Imported((), (), (), ()), set(), NAMED, {"p-other"}),
     Row(Invalidated("ada"), {"u-ada", "a-ada"}),
     Row(Invalidated(None), {"g"}),
+    Row(Invalidated(None, rolling=True), set()),
+    Row(Covered("c0"), {CATS, "o"}, NAMED, {"p-other"}),
+    Row(Covered("c0", urgent=True), {CATS, "o"}, NAMED, {"p-other"}, urgent=True),
 ]
 
 
 def part_of(change: Change, *, shared: bool = False) -> Affected:
     """Return a part of a change that names everything a part can name."""
-    named = {"users": ("fan",), "posts": ("shown",), "authors": ("bob",), "guarded": ("other",)}
-    return Affected("c1", change, "a", 0, None, **named, topics=("cats",), overflow=True, shared=shared)
+    return Affected(
+        "c1",
+        change,
+        "a",
+        0,
+        None,
+        users=("fan",),
+        posts=("shown",),
+        authors=("bob",),
+        guarded=("other",),
+        topics=("cats",),
+        overflow=True,
+        shared=shared,
+    )
 
 
 def test_every_kind_of_change_has_a_row() -> None:
@@ -78,7 +101,8 @@ def test_every_kind_of_change_has_a_row() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.change}")
 def test_a_part_drops_what_it_names(row: Row) -> None:
     assert set(dropped_tags(part_of(row.change))) == row.part
-    assert set(guard_tags(part_of(row.change))) == row.guards
+    urgent = {tags.guard_of(tag) for tag in row.part} if row.urgent else set()
+    assert set(guard_tags(part_of(row.change))) == row.guards | urgent
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.change}")
@@ -87,21 +111,60 @@ def test_the_part_that_completes_the_others_drops_what_they_share(row: Row) -> N
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.change}")
+def test_what_is_taken_away_from_somebody_is_urgent_and_has_guards_of_its_own(row: Row) -> None:
+    found = by_shard([part_of(row.change, shared=True)])
+    flags = {flag for of_shard in found.values() for flag in of_shard.dropped.values()}
+    assert flags == ({Flag.URGENT} if row.urgent else {Flag.PLAIN})
+    guards = {guard for of_shard in found.values() for guard in of_shard.guards if guard.startswith("!")}
+    assert guards == ({f"!{tag}" for tag in row.part | row.shared} if row.urgent else set())
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.change}")
 def test_an_empty_part_drops_nothing(row: Row) -> None:
     part = Affected("c1", row.change, "a", 0, None)
     assert (list(dropped_tags(part)), list(guard_tags(part))) == ([], [])
 
 
-def test_what_nobody_pulls_drops_nothing_for_it() -> None:
+@pytest.mark.parametrize("change", [SiteChanged(rolling=True), Invalidated(None, rolling=True)], ids=str)
+def test_what_rolls_drops_nothing_yet_and_lets_no_bake_from_before_leave(change: Change) -> None:
+    part = Affected("c1", change, "a", 0, 1, shared=True)
+    assert rolls(change)
+    assert (list(dropped_tags(part)), list(guard_tags(part))) == ([], ["g"])
+
+
+def test_a_post_without_tags_drops_its_authors() -> None:
     part = Affected("c1", PostPublished("p1", "ada"), "a", 0, 1, shared=True)
     assert set(dropped_tags(part)) == {"p-p1", "a-ada"}
+
+
+def test_readers_of_a_posts_sources_are_not_dropped_but_looked_up() -> None:
+    ada, eve = shard_of("ada"), shard_of("eve")
+    part = Affected(
+        "c1",
+        PostPublished("p1", "bob"),
+        "a",
+        0,
+        None,
+        users=("ada",),
+        sections=("eve",),
+        sources=(7, 2**31),
+        topics=("cats",),
+    )
+    found = by_shard([part])
+    assert {shard: of_shard.readers for shard, of_shard in found.items()} == {
+        ada: [Readers((7, 2**31), "ada")],
+        eve: [Readers((7, 2**31), "eve")],
+    }
+    assert all(not of_shard.dropped for of_shard in found.values())
+    assert all(of_shard.guards == {"a-bob", CATS} for of_shard in found.values()), "no bake from before passes"
 
 
 def test_a_users_or_shards_tag_is_recorded_in_one_shard_and_any_other_in_all() -> None:
     assert list(shards_of("u-ada")) == [shard_of("ada")]
     assert list(shards_of("s-0f")) == [15]
-    for tag in ("g", "p-1", "a-ada", "t-00ff", "o"):
+    for tag in ("g", "p-1", "a-ada", "t-00ff", "o", "!p-1", "!a-ada"):
         assert list(shards_of(tag)) == list(ALL_SHARDS)
+    assert list(shards_of("!u-ada")) == [shard_of("ada")]
 
 
 def test_each_shard_gets_the_users_that_are_its_own() -> None:
@@ -116,7 +179,7 @@ def test_users_in_sections_have_their_tags_in_their_shard() -> None:
     users = [user for user in (f"user{number}" for number in range(500)) if shard_of(user) == 7]
     section = "\n".join(users)
     part = Affected("c1", PostPublished("p1", "ada"), "a", 0, None, sections=(section, "ada"))
-    found = {shard: needs.dropped for shard, needs in by_shard([part]).items()}
+    found = {shard: set(needs.dropped) for shard, needs in by_shard([part]).items()}
     assert found == {7: {f"u-{user}" for user in users}, shard_of("ada"): {"u-ada"}}
     assert section_tags(section) == [f"u-{user}" for user in users]
 
@@ -124,7 +187,7 @@ def test_users_in_sections_have_their_tags_in_their_shard() -> None:
 def test_the_tags_of_many_parts_are_recorded_once() -> None:
     parts = [Affected("c1", PostEdited("p1", "ada", moved=False), "a", 0, 1, shared=True) for _ in range(3)]
     found = by_shard(parts)
-    assert {shard: tags.dropped for shard, tags in found.items()} == {shard: {"p-p1"} for shard in ALL_SHARDS}
+    assert {shard: set(tags.dropped) for shard, tags in found.items()} == {shard: {"p-p1"} for shard in ALL_SHARDS}
 
 
 def test_what_parts_need_is_merged_by_shard() -> None:

@@ -217,6 +217,25 @@ def _site_and_applied() -> None:
 
 def _log() -> None:
     op.create_table(
+        "items",
+        sa.Column("account", ID, nullable=False),
+        sa.Column("month", ID, nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("taps", sa.BigInteger(), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account", "month", name=op.f("pk_items")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "redis_epoch",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("replayed", sa.BigInteger(), nullable=False),
+        sa.Column("log", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_redis_epoch")),
+    )
+    op.create_table(
         "outbox",
         sa.Column("row", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("id", ID, nullable=False),
@@ -226,6 +245,9 @@ def _log() -> None:
         sa.Column("accepted_ms", sa.BigInteger(), nullable=False),
         sa.Column("relayed_ms", sa.BigInteger(), nullable=True),
         sa.Column("live_ms", sa.BigInteger(), nullable=True),
+        sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("parked_ms", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("row", name=op.f("pk_outbox")),
         sa.UniqueConstraint("id", name=op.f("uq_outbox_id")),
         sqlite_autoincrement=True,
@@ -235,6 +257,12 @@ def _log() -> None:
         "outbox",
         ["live_ms"],
         **_where("live_ms IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_outbox_parked",
+        "outbox",
+        ["parked_ms"],
+        **_where("parked_ms IS NOT NULL"),
     )
     op.create_index(
         "ix_outbox_waiting",

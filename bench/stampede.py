@@ -1,0 +1,212 @@
+"""bench stampede: every feed is cached and read; then all of them are dropped at once, or shard by shard."""
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any, NamedTuple
+
+import httpx
+
+from bench.load import Generator, Load, request
+from bench.report import Report, Say, machine, percentile, rounded
+from bench.running import NotLive, Running, up
+from feeds.command import CreatePost, Follow, PutUser
+from feeds.record import Record
+
+READERS = 256
+"""Connections to the edge: so many readers may wait at once."""
+FEW = 4
+"""Those over which feeds are read for the first time, and made anew between two phases: nobody is shed."""
+AUTHORS = 40
+FOLLOWED = 4
+"""Authors whom a reader follows, besides the one whom all of them follow."""
+POSTS = 400
+STAR = "star"
+CHUNK = 5000
+SEED = 7
+PATIENCE_S = 900.0
+LOOK_S = 0.05
+BELOW_MS = 100.0
+START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured, and with which settings."""
+
+    feeds: int
+    settings: Mapping[str, object]
+
+
+QUICK = Effort(500, {"rolling_interval": 0.1})
+FULL = Effort(20_000, {})
+
+
+class Write(NamedTuple):
+    """A write, as the API takes it."""
+
+    method: str
+    path: str
+    body: Mapping[str, object]
+
+
+GLOBAL = Write("POST", "/api/invalidations", {"scope": "global"})
+PHASES = {
+    "nothing happens": None,
+    "global, plain": GLOBAL,
+    "global, rolling": Write("POST", "/api/invalidations", {"scope": "global", "rolling": True}),
+    "the site is renamed": Write("PUT", "/api/site", {"title": "Another title"}),
+    "publish to all": Write("POST", "/api/posts", {"post": "news", "author": STAR, "title": "News for everybody"}),
+}
+
+
+def run(*, full: bool, say: Say) -> Report:
+    """Measure."""
+    effort = FULL if full else QUICK
+    with up(activations=10**6, recompute_every=0, purge_every=0, **effort.settings) as running:
+        say(f"{effort.feeds} readers, who all follow one author")
+        asyncio.run(_populate(running.found["database"], effort.feeds))
+        running.until_live(PATIENCE_S)
+        return _Run(running, effort, say).measure()
+
+
+async def _populate(database: str, feeds: int) -> None:
+    """Write authors and their posts, and readers who follow some of them, and one all."""
+    draw = random.Random(SEED)
+    authors = [f"author-{number}" for number in range(AUTHORS)]
+    record = await Record.open(database, migrate=False)
+    try:
+        people = [PutUser(user=user, name=user) for user in (STAR, *authors, *readers(feeds))]
+        for some in _chunks(people):
+            await record.import_users(some)
+        posts = [_post(number, draw.choice(authors)) for number in range(POSTS)]
+        await record.import_posts(posts)
+        follows = chain.from_iterable(
+            [Follow(user=user, author=author) for author in (STAR, *draw.sample(authors, FOLLOWED))]
+            for user in readers(feeds)
+        )
+        for some_follows in _chunks(list(follows)):
+            await record.import_follows(some_follows)
+    finally:
+        await record.close()
+
+
+def readers(feeds: int) -> list[str]:
+    """Return the readers."""
+    return [f"reader-{number}" for number in range(feeds)]
+
+
+def _post(number: int, author: str) -> CreatePost:
+    published = datetime.fromtimestamp(START + 60 * number, UTC)
+    title = f"Post {number} by {author}, with a title as long as titles are"
+    return CreatePost(post=f"post-{number}", author=author, title=title, published=published)
+
+
+def _chunks(rows: Sequence[Any]) -> list[Sequence[Any]]:
+    return [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+
+
+class _Run:
+    """The measurement."""
+
+    def __init__(self, running: Running, effort: Effort, say: Say) -> None:
+        self._running = running
+        self._effort = effort
+        self._say = say
+        self._http = httpx.Client(trust_env=False, timeout=30.0)
+        self._report = Report("stampede", machine() | {"feeds": effort.feeds})
+
+    def measure(self) -> Report:
+        """Let every feed be cached; drop them in one way after the other while they are read."""
+        self._say("every feed is baked for the first time")
+        self._cached()
+        self._say("every feed is baked again")
+        self._written(GLOBAL)
+        rate = self._cached()
+        self._report.figures["reads a second"] = rounded(rate)
+        for name, write in PHASES.items():
+            self._phase(name, rate, write)
+        rolling = self._report.figures["global, rolling"]
+        self._report.below("p99 while rolling, in ms", rolling["p99 ms"], BELOW_MS)
+        phases = [row for row in self._report.figures.values() if isinstance(row, Mapping)]
+        self._report.below("answers with a 5xx", sum(row["5xx"] for row in phases), 1)
+        return self._report
+
+    def _cached(self) -> float:
+        """Ask for every feed until the edge has it; return how many it got a second at first."""
+        load = first = self._each_once()
+        while load.others or load.marked:
+            load = self._each_once()
+        return (len(first.latencies) - first.others.total() - first.marked) / first.seconds
+
+    def _each_once(self) -> Load:
+        return self._generated(lambda generator: generator.each_once(), FEW)
+
+    def _generated(self, load: Callable[[Generator], Load], connections: int = READERS) -> Load:
+        users = readers(self._effort.feeds)
+        random.Random(SEED).shuffle(users)
+        requests = [request(f"/feed/{user}/feed.json", "gzip") for user in users]
+        with Generator(self._running.port("edge"), requests, connections, strict=False) as generator:
+            return load(generator)
+
+    def _phase(self, name: str, rate: float, write: Write | None) -> None:
+        """Read at a constant rate while something is written, until it is live and every feed was asked for again."""
+        self._say(name)
+        self._cached()
+        before = self._counts()
+        over = threading.Event()
+        round_s = self._effort.feeds / rate
+        with ThreadPoolExecutor(1) as pool:
+            begun = time.monotonic()
+            reading = pool.submit(self._generated, lambda g: g.at_rate_while(rate, lambda: not over.is_set()))
+            try:
+                sent, live = self._written(write) if write else (0.0, 0.0)
+                time.sleep(max(0.0, begun + round_s - time.monotonic()))
+            finally:
+                over.set()
+        counts = {what: count - before[what] for what, count in self._counts().items()}
+        self._report.figures[name] = _row(reading.result(), counts) | {"sent s": rounded(sent), "live s": rounded(live)}
+
+    def _written(self, write: Write) -> tuple[float, float]:
+        """Write, and return the seconds until the change was sent, and live. Raises NotLive."""
+        begun = time.monotonic()
+        found = self._running.found
+        token = {"Authorization": f"Bearer {found['token']}"}
+        answer = self._http.request(write.method, found["api"] + write.path, json=write.body, headers=token)
+        change = answer.raise_for_status().json()["change"]
+        while time.monotonic() < begun + PATIENCE_S:
+            progress = self._http.get(f"{found['api']}/api/changes/{change}", headers=token).raise_for_status().json()
+            if progress["live"]:
+                return progress["sent"]["ms"] / 1000, progress["live"]["ms"] / 1000
+            time.sleep(LOOK_S)
+        raise NotLive(f"{write.body} is not live after {PATIENCE_S:g} s")
+
+    def _counts(self) -> dict[str, float]:
+        """Return what the baker counts."""
+        counts = {"bakes": 0.0, "shed": 0.0, "read through": 0.0}
+        for line in self._http.get(self._running.found["ops"] + "/metrics").text.splitlines():
+            for what in counts:
+                if line.startswith(f"edgebake_{what.replace(' ', '_')}_total{{"):
+                    counts[what] += float(line.rpartition(" ")[2])
+        return counts
+
+
+def _row(load: Load, counts: Mapping[str, float]) -> dict[str, Any]:
+    times = [seconds * 1000 for seconds in load.latencies]
+    return {
+        "reads": len(times),
+        "bakes": round(counts["bakes"]),
+        "read through": round(counts["read through"]),
+        "p50 ms": rounded(percentile(times, 0.5)),
+        "p99 ms": rounded(percentile(times, 0.99)),
+        "max ms": rounded(max(times)),
+        "5xx": sum(count for status, count in load.others.items() if status >= "500"),
+        "late": load.marked,
+        "shed": round(counts["shed"]),
+    }

@@ -1,0 +1,125 @@
+"""What goes wrong in a schedule, each in some schedules and not in others."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from tests.simulation.house import House
+from tests.simulation.oracle import Oracle
+
+Fault = Callable[[float], Coroutine[Any, Any, None]]
+
+
+def clear(house: House) -> None:
+    """Let nothing go wrong any more, and everybody be up."""
+    for weather in (house.fast.weather, house.slow.weather, house.database):
+        weather.broken = 0.0
+    house.fast.is_up = house.slow.is_up = house.cdn.is_up = True
+    house.cdn.whims.refused = house.cdn.whims.unanswered = house.cdn.whims.slow_s = 0.0
+    house.restart_dead()
+
+
+class Faults:
+    """The faults of one schedule. Each is a coroutine that is told how long the schedule runs."""
+
+    def __init__(self, house: House, oracle: Oracle, say: Callable[[str], None]) -> None:
+        self._house = house
+        self._oracle = oracle
+        self._say = say
+        self._random = house.random
+
+    def drawn(self) -> list[Fault]:
+        """Draw the faults of this schedule: none, or some."""
+        kinds: list[tuple[float, Fault]] = [
+            (0.3, self.kills),
+            (0.25, self.freezes),
+            (0.2, self.broken_connections),
+            (0.15, self.failing_database),
+            (0.15, self.edge_away),
+            (0.1, self.edge_forgets),
+            (0.15, self.redis_forgets),
+            (0.05, self.redis_is_flushed),
+            (0.1, self.clocks_step),
+        ]
+        calm = self._random.random() < 0.2
+        return [fault for share, fault in kinds if self._random.random() < share and not calm]
+
+    async def _some_time(self, span: float) -> None:
+        await asyncio.sleep(self._random.uniform(0.5, span))
+
+    def _anybody(self) -> Any:
+        up = self._house.processes()
+        return self._random.choice(up) if up else None
+
+    async def kills(self, span: float) -> None:
+        """Kill processes, and start them again."""
+        await asyncio.gather(*[self._kill(span) for _ in range(self._random.randint(1, 4))])
+
+    async def _kill(self, span: float) -> None:
+        await self._some_time(span)
+        if (process := self._anybody()) is not None:
+            self._say(f"{process.name} is killed")
+            self._house.kill(process)
+            await asyncio.sleep(self._random.uniform(0.05, 3))
+            self._house.restart_dead()
+
+    async def freezes(self, span: float) -> None:
+        """Let processes stand still for a while."""
+        await asyncio.gather(*[self._freeze(span) for _ in range(self._random.randint(1, 4))])
+
+    async def _freeze(self, span: float) -> None:
+        await self._some_time(span)
+        if (process := self._anybody()) is not None:
+            seconds = self._random.uniform(0.3, 8)
+            self._say(f"{process.name} stands still for {seconds:.1f} s")
+            self._house.loop.freeze(process, seconds)
+
+    async def broken_connections(self, span: float) -> None:
+        """Let connections to Redis break."""
+        await self._some_time(span)
+        for network in (self._house.fast, self._house.slow):
+            network.weather.broken = self._random.choice((0.0, 0.02, 0.1))
+
+    async def failing_database(self, span: float) -> None:
+        """Let the database fail now and then."""
+        await self._some_time(span)
+        self._house.database.broken = self._random.choice((0.02, 0.2))
+
+    async def edge_away(self, span: float) -> None:
+        """Let the edge's API be away for a while."""
+        await self._some_time(span)
+        self._house.cdn.is_up = False
+        await asyncio.sleep(self._random.uniform(0.5, 6))
+        self._house.cdn.is_up = True
+
+    async def edge_forgets(self, span: float) -> None:
+        """Let the edge start again."""
+        await self._some_time(span)
+        self._say("the edge starts again")
+        self._house.cdn.forget()
+
+    async def redis_forgets(self, span: float) -> None:
+        """Let Redis come back without its last writes: after a restart, or as a replica that lagged."""
+        await self._some_time(span)
+        house, began = self._house, self._house.loop.time()
+        kept = house.server.store.copied()
+        await asyncio.sleep(self._random.uniform(0.05, 2))
+        self._say(f"Redis forgets what was since {began:.3f} s")
+        house.lose(kept)
+        self._oracle.forget(began)
+        house.fast.is_up = house.slow.is_up = False
+        await asyncio.sleep(self._random.choice((0.0, 1.0)))
+        house.fast.is_up = house.slow.is_up = True
+
+    async def redis_is_flushed(self, span: float) -> None:
+        """Let somebody empty Redis: connections stay."""
+        await self._some_time(span)
+        self._say("Redis is flushed")
+        self._house.server.execute([b"FLUSHALL"])
+        self._oracle.forget(0.0)
+
+    async def clocks_step(self, span: float) -> None:
+        """Let the clock of a process step."""
+        await self._some_time(span)
+        if (process := self._anybody()) is not None:
+            self._house.wall_steps[process.pid] = self._random.uniform(-100, 100)

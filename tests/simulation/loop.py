@@ -1,0 +1,242 @@
+"""A deterministic event loop: virtual time, no threads, no sockets, and processes that may be killed at any await.
+
+Each callback belongs to a *process* (or to the world outside: the network, the edges). What is ready in one process
+runs in its order, as in asyncio; whose turn it is, is drawn. A process that is killed never runs again: its tasks do
+not see a cancellation, and clean nothing up.
+"""
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar, copy_context
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+CLOSES = 50
+"""How often a coroutine is closed that awaits something while it is."""
+
+
+@dataclass(eq=False, slots=True)
+class Process:
+    """A process: ``name`` is for people. ``pid`` counts from 0, which is the world outside."""
+
+    name: str
+    pid: int
+    alive: bool = True
+    asleep_until: float = 0.0
+    ready: deque[asyncio.Handle] = field(default_factory=deque)
+
+
+_here: ContextVar[Process] = ContextVar("process")
+
+
+class Loop(asyncio.AbstractEventLoop):
+    """The event loop of one schedule."""
+
+    def __init__(self, random: Random) -> None:
+        self.world = Process("world", 0)
+        self._random = random
+        self._outside = Context()
+        self._now = 0.0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle, Process]] = []
+        self._turns: list[Process] = []
+        self._made = 0
+        self._pids = 1
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._failed: BaseException | None = None
+        self._frozen = False
+        self.steps = 0
+
+    def spawn(self, name: str, main: Callable[[], Coroutine[Any, Any, None]]) -> Process:
+        """Start a process."""
+        process = Process(name, self._pids)
+        self._pids += 1
+        self._in(process, lambda: self.create_task(self._whole(process, main)))
+        return process
+
+    async def _whole(self, process: Process, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a process's main coroutine; what it raises fails the schedule, for nothing is to end a process."""
+        try:
+            await main()
+        except Exception as error:
+            self._failed = self._failed or error
+
+    def run_in(self, process: Process, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Start a task in a process."""
+        self._in(process, lambda: self.create_task(coroutine))
+
+    def outside(self, callback: Callable[..., object], *args: Any) -> None:
+        """Call back soon in the world outside, whoever is running now."""
+        self.call_soon(callback, *args, context=self._outside)
+
+    def outside_later(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
+        """Call back later in the world outside."""
+        self.call_later(delay, callback, *args, context=self._outside)
+
+    def begin(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start a task of the world outside."""
+        made: list[asyncio.Task[Any]] = []
+        self._in(self.world, lambda: made.append(self.create_task(coroutine)))
+        return made[0]
+
+    def here(self) -> Process:
+        """Return the process that is running."""
+        return _here.get(self.world)
+
+    def kill(self, process: Process) -> None:
+        """Kill a process: nothing of it runs any more."""
+        process.alive = False
+        process.ready.clear()
+
+    def freeze(self, process: Process, seconds: float) -> None:
+        """Let a process do nothing for a while, and then go on as if nothing had been."""
+        process.asleep_until = max(process.asleep_until, self._now + seconds)
+
+    def run(self, main: Coroutine[Any, Any, None]) -> None:
+        """Run a schedule to its end, and put everything away. Raises what ``main`` or any task outside raises."""
+        asyncio.events._set_running_loop(self)
+        try:
+            task = self.begin(main)
+            while not task.done() and self._failed is None:
+                self._step()
+            if self._failed is not None:
+                raise self._failed
+            task.result()
+        finally:
+            self._frozen = True
+            self._put_away()
+            asyncio.events._set_running_loop(None)
+
+    def _step(self) -> None:
+        self.steps += 1
+        if not self._turns:
+            if not self._timers:
+                raise RuntimeError("nothing will ever happen any more")
+            self._now = max(self._now, self._timers[0][0])
+        while self._timers and self._timers[0][0] <= self._now:
+            _, _, timer, owner = heapq.heappop(self._timers)
+            if not timer.cancelled():
+                self._queue(owner, timer)
+        if not self._turns:
+            return
+        at = self._random.randrange(len(self._turns)) if len(self._turns) > 1 else 0
+        process = self._turns[at]
+        if process.asleep_until > self._now:
+            self._wake_later(process, at)
+            return
+        for _ in range(len(process.ready)):
+            handle = process.ready.popleft()
+            if not handle.cancelled():
+                handle._run()
+            if not process.alive:
+                break
+        if not process.ready:
+            self._turns.remove(process)
+
+    def _wake_later(self, process: Process, at: int) -> None:
+        self._turns.pop(at)
+        waiting, process.ready = process.ready, deque()
+
+        def again() -> None:
+            for handle in waiting:
+                self._queue(process, handle)
+
+        self.call_at(process.asleep_until, again, context=self._outside)
+
+    def _queue(self, process: Process, handle: asyncio.Handle) -> None:
+        if process.alive:
+            if not process.ready:
+                self._turns.append(process)
+            process.ready.append(handle)
+
+    def _in(self, process: Process, callback: Callable[[], object]) -> None:
+        context = copy_context()
+        context.run(_here.set, process)
+        context.run(callback)
+
+    def _put_away(self) -> None:
+        """Close what is still under way, so that nothing complains of it later."""
+        for task in self._tasks:
+            if not task.done():
+                task._log_destroy_pending = False  # type: ignore[attr-defined]  # as asyncio itself does
+                coroutine = task.get_coro()
+                for _ in range(CLOSES):
+                    try:
+                        coroutine.close()
+                    except BaseException:  # noqa: S112  # whatever its clean-up raises: it was killed
+                        continue
+                    break
+            elif not task.cancelled():
+                task.exception()
+        self._tasks.clear()
+        self._timers.clear()
+
+    # What asyncio asks of a loop.
+
+    def time(self) -> float:
+        """Return seconds since the schedule began."""
+        return self._now
+
+    def call_soon(  # type: ignore[override]  # any arguments
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Call back in the turn that comes."""
+        context = context or copy_context()
+        handle = asyncio.Handle(callback, args, self, context)
+        if not self._frozen:
+            self._queue(context.get(_here, self.world), handle)
+        return handle
+
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]  # there are no threads
+
+    def call_later(  # type: ignore[override]  # any arguments
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call back after some seconds."""
+        return self.call_at(self._now + max(0.0, delay), callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]  # any arguments
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call back at a time."""
+        context = context or copy_context()
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        self._made += 1
+        if not self._frozen:
+            heapq.heappush(self._timers, (when, self._made, handle, context.get(_here, self.world)))
+        return handle
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Return a future."""
+        return asyncio.Future(loop=self)
+
+    def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None) -> asyncio.Task[Any]:
+        """Start a task."""
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name, context=context)
+        self._tasks.append(task)
+        if len(self._tasks) > 500:
+            self._tasks = [one for one in self._tasks if not one.done()]
+        return task
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Fail the schedule where a callback failed; what nobody awaited of a task is the task's affair."""
+        error = context.get("exception")
+        if "never retrieved" not in context.get("message", "") and isinstance(error, BaseException):
+            self._failed = self._failed or error
+
+    def get_debug(self) -> bool:
+        """Tell that this is no debugging."""
+        return False
+
+    def is_running(self) -> bool:
+        """Tell that the loop runs."""
+        return True
+
+    def is_closed(self) -> bool:
+        """Tell that the loop is not closed."""
+        return False
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Nothing: it is passed over when its time comes."""

@@ -1,0 +1,188 @@
+"""A schedule: what happens in one run, drawn from a seed, and the same for the same seed.
+
+Reads and writes at drawn times; whatever can go wrong, each in some schedules and not in others, for a fault that is
+everywhere hides others. Then the weather clears, everybody starts again, and all changes must become live.
+"""
+
+import asyncio
+import random as global_random
+from dataclasses import dataclass, field
+from random import Random
+
+from edgebake.settings import Settings
+from feeds.change import PostEdited, PostPublished, PostWithdrawn, subject_of
+from tests.simulation import writes
+from tests.simulation.books import Books, Row
+from tests.simulation.edge import Stored, Unreachable, Whims
+from tests.simulation.faults import Faults, clear
+from tests.simulation.house import House, Wrongs, asked, replaced
+from tests.simulation.loop import Loop
+from tests.simulation.oracle import Lost, Oracle
+
+EPOCH_S = 1_700_000_000
+PATIENCE_S = 120.0
+"""Virtual seconds after the weather cleared until every change is live."""
+
+
+TRIES = 30
+AFTER = 10
+"""Reads soon after each write: most of what can go wrong goes wrong then."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a schedule came to."""
+
+    seed: int
+    seconds: float = 0.0
+    trips: int = 0
+    steps: int = 0
+    changes: int = 0
+    items: int = 0
+    judged: int = 0
+    trace: list[str] = field(default_factory=list)
+
+
+class Schedule:
+    """One schedule. ``wrongs`` stand in the place of real parts."""
+
+    def __init__(self, seed: int, wrongs: Wrongs | None = None, *, traced: bool = False) -> None:
+        self.outcome = Outcome(seed)
+        self._traced = traced
+        self._wrongs = wrongs or {}
+        self.random = random = Random(seed)
+        self.loop = loop = Loop(random)  # type: ignore[abstract]  # has what is asked of it
+        epoch_s = EPOCH_S + random.uniform(0, 64)
+        tiers = random.choice((1, 2, 2))
+        self.settings = Settings(
+            edge="local",
+            edge_profile="cloudfront",
+            tiers=tiers,
+            feed_ttl=4,
+            stale_while_revalidate=1,
+            stale_if_error=1,
+            call_interval=0.2,
+            origin_timeout=1.0,
+            rolling_interval=0.2,
+            recompute_every=0,
+            purge_every=0,
+            overflow_items=random.choice((0, 20)),
+            activations=random.choice((0, 10_000, 10_000)),
+        )
+        self.books = books = Books(writes.world(random, int(epoch_s * 1000)), lambda: self.house.wall_ms())  # noqa: PLW0108  # there is no house yet
+        self.house = House(loop, random, self.settings, books, epoch_s)
+        self.oracle = Oracle(books)
+        self.cdn = self.house.open_edge(self._whims(), self._on_store, tiers)
+        self.faults = Faults(self.house, self.oracle, self.say)
+        books.on_live = self._on_live
+
+    def run(self) -> Outcome:
+        """Run it. Raises Stale or Lost, and whatever a process raised."""
+        global_random.seed(self.outcome.seed)  # jitter in the product
+        with replaced({**self.house.everything(), **self._wrongs}):
+            self.loop.run(self._main())
+        self.outcome.seconds = self.loop.time()
+        self.outcome.trips = self.house.fast.trips + self.house.slow.trips
+        self.outcome.steps = self.loop.steps
+        self.outcome.changes = len(self.books.rows)
+        self.outcome.items = sum(len(batch.tags) for _, batch in self.cdn.calls.taken)
+        self.outcome.judged = self.oracle.checked
+        return self.outcome
+
+    def say(self, what: str) -> None:
+        """Note what happens, for people."""
+        if self._traced:
+            self.outcome.trace.append(f"{self.loop.time():8.3f} {what}")
+
+    def _whims(self) -> Whims:
+        random = self.random
+        return Whims(
+            cut_s=self.settings.origin_timeout_s,
+            takes_s=random.choice((0.1, 0.8)),
+            slow_s=random.choice((0.0, 0.0, 4.0)),
+            refused=random.choice((0.0, 0.0, 0.3)),
+            unanswered=random.choice((0.0, 0.0, 0.3)),
+            max_items=random.choice((2, 50)),
+        )
+
+    def _on_store(self, tier: str, path: str, stored: Stored) -> None:
+        self.say(f"{tier} stores {path}: {stored.answer.status} {'late ' if stored.answer.late else ''}")
+        self.oracle.judge(tier, path, stored, self.loop.time(), "as it was stored")
+
+    def _on_live(self, row: Row) -> None:
+        self.say(f"{row.id} is live: {row.change}")
+        self.oracle.became_live(row, self.cdn, self.loop.time())
+
+    async def _main(self) -> None:
+        random, house = self.random, self.house
+        for number in range(random.choice((1, 1, 2))):
+            house.start_worker(number)
+        for number in range(random.choice((1, 2, 2))):
+            house.start_baker(number)
+        span = random.uniform(2, 8)
+        tasks = [
+            *[asyncio.create_task(self._read_at(random.uniform(0, span))) for _ in range(random.randint(5, 30))],
+            *[asyncio.create_task(self._write_at(random.uniform(0.5, span))) for _ in range(random.randint(1, 7))],
+            *[asyncio.create_task(fault(span)) for fault in self.faults.drawn()],
+        ]
+        await asyncio.wait(tasks)
+        for task in tasks:
+            task.result()
+        await self._settle()
+
+    # What people do.
+
+    def _near(self, row: Row) -> str:
+        """Draw a page that a change may show on, in any format."""
+        said = set(subject_of(row.change).replace(",", "").split())
+        near = [user for user in writes.PEOPLE if user in said]
+        if isinstance(row.change, PostPublished | PostEdited | PostWithdrawn):
+            source = self.books.data.users[row.change.author].num
+            near = [user for user in writes.PEOPLE if source in self.books.data.follows.get(user, ())] or near
+            if self.random.random() < 0.2:
+                return f"/post/{row.change.post}"
+        user = self.random.choice(near or writes.PEOPLE)
+        return f"/feed/{user}{self.random.choice(('', '/feed.json', '/feed.json', '/feed.atom'))}"
+
+    def _paths(self) -> list[str]:
+        posts = list(self.books.data.posts)
+        pages = [f"/feed/{user}/feed.json" for user in writes.PEOPLE]
+        return [*pages, *pages, "/feed/ada", "/author/bob/feed.json", "/author/pop/feed.json", f"/post/{posts[-1]}"]
+
+    async def _read_at(self, at: float, path: str = "") -> None:
+        await asyncio.sleep(at)
+        path = path or self.random.choice(self._paths())
+        try:
+            await self.random.choice(self.cdn.outer).get(path)
+        except Unreachable:
+            self.say(f"nobody answered {path}")
+
+    async def _write_at(self, at: float) -> None:
+        await asyncio.sleep(at)
+        write = writes.draw(self.random, self.house.wall_ms())
+        row = await self.house.desk(calm=True).write(write)
+        if row is not None:
+            self.say(f"{row.id} is accepted: {row.change}")
+            self.house.wake_relay()
+            await asyncio.gather(*[self._read_at(self.random.uniform(0, 3), self._near(row)) for _ in range(AFTER)])
+
+    # The end.
+
+    async def _settle(self) -> None:
+        """Let the weather clear and everybody be up, and wait until every change is live."""
+        self.say("the weather clears")
+        clear(self.house)
+        limit = self.loop.time() + PATIENCE_S
+        while late := [row for row in self.books.rows.values() if row.live_ms is None]:
+            if self.loop.time() > limit:
+                raise Lost(f"{late[0].id} ({late[0].change}) is not live after {PATIENCE_S:.0f} s")
+            await asyncio.sleep(0.5)
+        self.oracle.look(self.cdn, self.loop.time(), "at the end")
+        for number, app in sorted(self.house.apps.items()):
+            for path in dict.fromkeys(self._paths()):
+                for _ in range(TRIES):
+                    answer = await asked(app, path, "")
+                    if answer.status != 503:  # a bake that took too long; what it read is there the next time
+                        break
+                    await asyncio.sleep(0.5)
+                self.oracle.agree(f"baker {number}", path, answer, self.loop.time())
