@@ -371,7 +371,7 @@ async def pages(baker: Baker, path: str) -> list[list[str]]:
 
 async def ledger(house: House, shard: int) -> set[str]:
     """Return the tags that the ledger of a shard has, those of living users with them."""
-    users = await house.redis.hkeys(f"{{{shard:02x}}}:living")
+    (users,) = await feeds_scripts.execute(house.redis, [("HKEYS", f"{{{shard:02x}}}:living")])
     names = [key async for key in house.redis.scan_iter(f"{{{shard:02x}}}:ledger:*") if not key.endswith(b"span")]
     replies = await feeds_scripts.execute(house.redis, [("SMEMBERS", name) for name in names])
     return {tag.decode() for tags in replies for tag in tags} | {f"u-{user.decode()}" for user in users}
