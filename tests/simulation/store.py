@@ -198,7 +198,8 @@ def mset(store: Store, words: Words) -> Any:
 
 @command
 def incrby(store: Store, words: Words) -> Any:
-    value = number(store.find(words[0], bytes) or b"0") + number(words[1])
+    there = store.find(words[0], bytes)
+    value = number(b"0" if there is None else there) + number(words[1])
     store.values[words[0]] = b"%d" % value
     return value
 

@@ -288,6 +288,13 @@ def test_what_a_schedule_asks_is_answered_alike(pair: Pair, seed: int) -> None:
     for words in asked:
         if not words[0].startswith((b"X", b"INFO", b"SUB", b"TIME")):  # streams have a contract of their own
             name, ours, real = words[0].decode(), pair.ours(*words), pair.real(*words)
-            assert _timeless(_plain(name, ours)) == _timeless(_plain(name, real)), words
+            assert _told(words, _plain(name, ours)) == _told(words, _plain(name, real)), words
     scripts = {words[1].decode() for words in asked if words[0] == b"EVALSHA"}
     assert len(scripts & (feeds_scripts.TEXTS.keys() | cdn_scripts.TEXTS.keys())) > 20
+
+
+def _told(words: Sequence[bytes], reply: Any) -> Any:
+    """Return what two servers must agree on: no times, and not which urgent tags SRANDMEMBER draws for pending.lua."""
+    if words[1:2] == [cdn_scripts.PENDING.encode()] and isinstance(reply, list):
+        return [*reply[:5], len(reply)]
+    return _timeless(reply)
