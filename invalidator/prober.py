@@ -8,7 +8,7 @@ what the stream dropped before it came by is counted (*unseen*). What it took up
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -19,7 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from cdn.pending import Minted, PendingSet
 from feeds import keys, scripts
-from feeds.change import Change, decode
+from feeds.change import Change, Undecodable, decode
 from feeds.errors import RecordUnavailable
 from feeds.parts import chunks
 from feeds.record import Record
@@ -144,11 +144,20 @@ class Prober:
         self.ready.set()
         while not self.closing.is_set() and not self.stop.is_set():
             entries = await self._entries(position)
-            for _, fields in entries:
-                self._came.put_nowait((fields[b"id"].decode(), decode(fields[b"kind"].decode(), fields[b"body"])))
+            for name, fields in entries:
+                self._enter(name, fields)
             position, read = entries[-1][0] if entries else position, read + len(entries)
         if unseen := await self._patiently(partial(self._unseen, position, added + read)):
             self.tally.fate("unseen", unseen)
+
+    def _enter(self, name: bytes, fields: Mapping[bytes, bytes]) -> None:
+        """Queue an entry of the stream; one that this version cannot read, which fan-out parks, is counted."""
+        try:
+            change = decode(fields.get(b"kind", b"").decode(), fields.get(b"body", b""))
+            self._came.put_nowait((fields[b"id"].decode(), change))
+        except (KeyError, Undecodable) as error:
+            log.warning("The audit cannot read entry %s of %s: %s", name.decode(), keys.CHANGES, error)
+            self.tally.fate("unreadable")
 
     async def _take_up_all(self) -> None:
         """Decide about changes beside the reading: what is not read soon, the stream drops."""

@@ -31,8 +31,8 @@ class Tally:
 
     ``fates``: *judged*: the edge held an older answer of one of its feeds; *untold*: it held none, so its first look
     baked; *nowhere*: it concerned no feed of the panel; *soft*: nobody is promised when it shows; *passed over*: too
-    many were open; *unseen*: the stream dropped it before the audit read it; *open*: the audit ended before its last
-    look.
+    many were open; *unseen*: the stream dropped it before the audit read it; *unreadable*: of a kind that this version
+    does not know; *open*: the audit ended before its last look.
     """
 
     looks_s: tuple[float, ...]

@@ -156,6 +156,19 @@ async def test_what_is_invalidated_is_visible_and_no_miss(house: House) -> None:
         assert [found["name"] for found in await house.redis.xinfo_groups(name)] == [group], "it is in nobody's way"
 
 
+async def test_an_entry_of_a_version_to_come_is_counted_and_ends_nothing(house: House) -> None:
+    async with open_street(house) as street:
+        prober = street.prober(1)
+        async with asyncio.TaskGroup() as group:
+            probing = group.create_task(prober.run())
+            await prober.ready.wait()
+            await house.redis.xadd(keys.CHANGES, {"id": "c-mood", "kind": "mood-changed", "body": "{}"})
+            await house.redis.xadd(keys.CHANGES, {"nobody": "knows"})
+            await street.apply(RenameUser(user="grace", name="Amazing"))
+            await street.passed(prober)
+    assert probing.result().fates == {"unreadable": 2, "judged": 1}
+
+
 async def test_what_an_edge_swallowed_is_found_and_named(house: House) -> None:
     about: dict[str, tuple[Command, str]] = {
         "post-published": (post(7), "a-grace"),
