@@ -105,11 +105,12 @@ class Door:
         for longer than an edge does: trips and bakes have their time. Raises Overloaded, or what a bake raises.
         """
         while True:
-            if (flight := self._flights.get(target)) is None:
-                if (kept := self._memory.get(target)) is not None:
-                    if (answer := await self._again(kept)) is not None:
-                        return answer
-                    continue  # somebody may have begun to bake it meanwhile, or be done
+            flight = self._flights.get(target)
+            if flight is None and (kept := self._memory.get(target)) is not None:
+                if (answer := await self._again(kept)) is not None:
+                    return answer
+                continue  # somebody may have begun to bake it meanwhile, or be done
+            if flight is None:
                 within_s = self._oven.bounds.bake_s(instead=self._memory.last(target) is not None)
                 if not self._oven.has_room(within_s):
                     return await self._last(target, "queue")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from cdn import keys, scripts
+from cdn import clock, keys, scripts
 
 EASY_SHARE = 1 / 2
 """There is headroom while at most so many of the bakes that are made at once were under way at any moment. How many are
@@ -93,9 +93,8 @@ class Load:
 
     async def headroom(self) -> Headroom:
         """Return what the bakers' reports come to. Raises what redis-py raises."""
-        time, replied = await scripts.execute(self._redis, [("TIME",), ("HGETALL", keys.ORIGIN_LOAD)])
-        now_ms = int(time[0]) * 1000 + int(time[1]) // 1000
-        return headroom([_read(value) for value in scripts.fields(replied).values()], now_ms)
+        time, replied = await scripts.execute(self._redis, [clock.TIME, ("HGETALL", keys.ORIGIN_LOAD)])
+        return headroom([_read(value) for value in scripts.fields(replied).values()], clock.read_ms(*time))
 
 
 def _read(value: bytes) -> Reported:

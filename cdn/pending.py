@@ -12,7 +12,7 @@ from enum import IntFlag
 import orjson
 from redis.asyncio import Redis
 
-from cdn import keys, scripts
+from cdn import clock, keys, scripts
 from cdn.edge import Batch
 
 MOST_CLAIMED = 3000
@@ -71,11 +71,6 @@ class ShardState:
     size: int
     waiting: tuple[Waiting, ...]
     now_ms: int = 0
-
-    @property
-    def covered(self) -> int:
-        """How many of those that were asked for ``o`` reaches too."""
-        return sum(Flag.COVERED in entry.flags for entry in self.waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +131,7 @@ class PendingSet:
 
     async def accepted(self, minted: Minted, invalidation: str) -> Minted:
         """Note that the edge accepted a batch under this name."""
-        flying = replace(minted, invalidation=invalidation, accepted_ms=await self._now_ms())
+        flying = replace(minted, invalidation=invalidation, accepted_ms=await clock.now_ms(self._redis))
         await self._store(flying)
         await scripts.execute(self._redis, self._fly(minted))
         return flying
@@ -155,7 +150,7 @@ class PendingSet:
         """
         stored = await self.stored() if minted.covers else []
         covered = [command for each in stored if each.batch.id in minted.covers for command in self._drops(each)]
-        awaits = replace(minted, done_ms=await self._now_ms()) if minted.taps else None
+        awaits = replace(minted, done_ms=await clock.now_ms(self._redis)) if minted.taps else None
         last = self._drops(minted) if awaits is None else [*self._fly(minted), self._kept(awaits)]
         await scripts.execute(self._redis, [*covered, *last])
         return awaits
@@ -174,10 +169,6 @@ class PendingSet:
         """Return the last batches that left the store, the newest first: for people and the audit, nothing needs it."""
         (rows,) = await scripts.execute(self._redis, [("LRANGE", keys.trail(self._edge), 0, -1)])
         return [_minted(batch.decode(), row) for batch, _, row in (line.partition(b" ") for line in rows)]
-
-    async def _now_ms(self) -> int:
-        ((seconds, microseconds),) = await scripts.execute(self._redis, [("TIME",)])
-        return int(seconds) * 1000 + int(microseconds) // 1000
 
     async def _store(self, minted: Minted) -> None:
         await scripts.execute(self._redis, [self._kept(minted)])

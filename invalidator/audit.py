@@ -222,15 +222,19 @@ def settle(case: Case) -> None:
     What was asked for before the change's counts were known is looked at again.
     """
     for probe in case.probes:
-        right: Page | None = None
-        for look in reversed(probe.looks):
-            if look.seen is Seen.BEHIND:
-                look.seen = look_at(look.answer, case.needed(probe.user))
-            if look.seen in RIGHT:
-                right = look.answer.page
-            elif look.seen is Seen.BEHIND:
-                same = right is not None and not differ(case.change, look.answer.page, right, case.accepted_ms)
-                look.seen = Seen.SAME if same else Seen.OLD
+        _settle_probe(case, probe)
+
+
+def _settle_probe(case: Case, probe: Probe) -> None:
+    right: Page | None = None
+    for look in reversed(probe.looks):
+        if look.seen is Seen.BEHIND:
+            look.seen = look_at(look.answer, case.needed(probe.user))
+        if look.seen in RIGHT:
+            right = look.answer.page
+        elif look.seen is Seen.BEHIND:
+            same = right is not None and not differ(case.change, look.answer.page, right, case.accepted_ms)
+            look.seen = Seen.SAME if same else Seen.OLD
 
 
 def visible_within(case: Case, seconds: float) -> bool | None:

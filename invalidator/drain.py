@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from redis.asyncio import Redis
 
-from cdn import keys, scripts
+from cdn import clock, keys, scripts
 from cdn.edge import Edge
 from cdn.errors import InvalidationRefused, InvalidationUnknown
 from cdn.ledger import ALL_SHARDS
@@ -282,8 +282,8 @@ class Drain:
         return int(last or 0)
 
     async def _note_global(self) -> None:
-        ((seconds, _),) = await scripts.execute(self._redis, [("TIME",)])
-        await scripts.execute(self._redis, [("SET", keys.last_global(self._edge.name), int(seconds) * 1000)])
+        now = await clock.now_ms(self._redis)
+        await scripts.execute(self._redis, [("SET", keys.last_global(self._edge.name), now)])
 
     async def _settle(self, shards: Mapping[int, ShardState]) -> None:
         """Note which readable changes are sent, and which are live: at this edge and at all others."""

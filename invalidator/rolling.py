@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import orjson
 from redis.asyncio import Redis
 
-from cdn import keys, scripts
+from cdn import clock, keys, scripts
 from cdn.epoch import first_count
 from cdn.ledger import ALL_SHARDS, Ledger, Tags
 from cdn.load import Headroom
@@ -110,8 +110,7 @@ class Rolls:
 
     async def now_ms(self) -> int:
         """Return the time, by the clock of Redis."""
-        ((seconds, microseconds),) = await scripts.execute(self._redis, [("TIME",)])
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        return await clock.now_ms(self._redis)
 
 
 class Roller:
