@@ -45,6 +45,10 @@ class Keys:
 
 NONE = Keys()
 ALL = Keys("all")
+WEBSOCKET = Keys(
+    "whitelist", frozenset(f"sec-websocket-{name}" for name in ("key", "version", "protocol", "extensions"))
+)
+"""What a WebSocket needs to be let through [distribution-working-with.websockets]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,8 @@ class OriginSettings:
     """The region of Origin Shield, None without one."""
     custom_headers: tuple[str, ...] = ()
     """Names of the headers that CloudFront adds, such as the secret one."""
+    private: bool = False
+    """Whether nobody else can reach it: a VPC origin, or a bucket with an origin access control."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +194,7 @@ def ours(
         Behavior("/author/*", feeds, response=told),
         Behavior("/post/*", feeds, response=told),
         Behavior("/static/*", static, response=untagged, compress=True),
-        Behavior("/live/*", live, OriginRequestPolicy("edgebake-live", queries=ALL), untagged),
+        Behavior("/live/*", live, OriginRequestPolicy("edgebake-live", queries=ALL, headers=WEBSOCKET), untagged),
         Behavior("*", live, response=untagged, function=NOWHERE),
     )
     none_kept = MappingProxyType(dict.fromkeys(ERRORS, 0.0))

@@ -3,6 +3,8 @@
 EdgeError
 ├── TooManyTags           an artifact with more cache tags than an edge keeps: a mistake in the baker
 ├── EdgeMisconfigured     the edge cannot do what Edgebake needs of it; says what to set
+├── DistributionUnreadable   JSON that is not the configuration of a distribution and its policies
+├── LogsMissing           there are no access logs where they were looked for
 └── InvalidationRefused   the edge refused or did not take a batch
     ├── EdgeBusy          for now: quota, throttling, 5xx, time-out, no connection; the same bytes may be tried again
     └── EdgeDenied        for good, until somebody changes something: permissions, no such distribution, malformed
@@ -24,6 +26,14 @@ class TooManyTags(EdgeError):
 
 class EdgeMisconfigured(EdgeError):
     """The edge cannot do what Edgebake needs of it."""
+
+
+class LogsMissing(EdgeError):
+    """There are no access logs where they were looked for."""
+
+
+class DistributionUnreadable(EdgeError):
+    """JSON is not the configuration of a distribution and its policies."""
 
 
 class InvalidationRefused(EdgeError):

@@ -1,0 +1,214 @@
+"""A distribution as AWS tells it, in JSON: GetDistributionConfig, and each policy that it names.
+
+The document is what ``edgebake doctor --save`` writes: ``Id``, ``DistributionConfig``, and by id ``CachePolicies``,
+``OriginRequestPolicies`` and ``ResponseHeadersPolicies`` (each the policy's ``…Config``). Members are those of
+CloudFront's API, as boto3 returns them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from cdn.distribution import (
+    ALL,
+    NONE,
+    Behavior,
+    CachePolicy,
+    Distribution,
+    Keys,
+    OriginRequestPolicy,
+    OriginSettings,
+    ResponseHeadersPolicy,
+)
+from cdn.errors import DistributionUnreadable
+
+Json = Mapping[str, Any]
+
+POLICIES = {
+    "CachePolicyId": "CachePolicies",
+    "OriginRequestPolicyId": "OriginRequestPolicies",
+    "ResponseHeadersPolicyId": "ResponseHeadersPolicies",
+}
+"""Where a behaviour's policies are in the document."""
+LEGACY = "(none: ForwardedValues)"
+"""The name of a cache policy made of a behaviour's own settings, as distributions of before 2020 have them."""
+DAY_S, YEAR_S = 86_400.0, 31_536_000.0
+READ_TIMEOUT_S = 30.0
+
+
+def load(path: Path) -> Distribution:
+    """Return the distribution that a file holds. Raises DistributionUnreadable."""
+    try:
+        return parse(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise DistributionUnreadable(f"'{path}' is no JSON of a distribution: {error}.") from error
+
+
+def parse(document: Json) -> Distribution:
+    """Return the distribution that a document tells. Raises DistributionUnreadable where a part is missing."""
+    try:
+        return _distribution(document, document["DistributionConfig"])
+    except KeyError as error:
+        raise DistributionUnreadable(
+            f"the JSON of the distribution has no {error}: let `edgebake doctor --save FILE` write it, which asks for "
+            "the distribution's configuration and each policy that it names."
+        ) from error
+    except (TypeError, AttributeError, ValueError) as error:
+        raise DistributionUnreadable(f"the JSON of the distribution is not CloudFront's: {error}.") from error
+
+
+def policies_named(config: Json) -> Iterable[tuple[str, str]]:
+    """Yield each policy that a configuration names, once: the member that names it, and its id."""
+    found = {(member, each[member]) for each in _behaviors(config) for member in POLICIES if each.get(member)}
+    yield from sorted(found)
+
+
+def without_secrets(config: Json) -> dict[str, Any]:
+    """Return a configuration whose origins' header values are hidden: one of them lets people past CloudFront."""
+    hidden = cast(dict[str, Any], json.loads(json.dumps(config)))
+    for origin in items(hidden.get("Origins")):
+        for header in items(origin.get("CustomHeaders")):
+            header["HeaderValue"] = "(hidden)"
+    return hidden
+
+
+def items(node: Any) -> Sequence[Any]:
+    """Return what a list of CloudFront's holds: ``{"Quantity": 1, "Items": […]}``, without Items where it is empty."""
+    return (node or {}).get("Items") or ()
+
+
+def _behaviors(config: Json) -> list[Json]:
+    return [*items(config.get("CacheBehaviors")), config["DefaultCacheBehavior"]]
+
+
+def _distribution(document: Json, config: Json) -> Distribution:
+    # An error without ErrorCachingMinTTL has a page of its own, and CloudFront's default.
+    errors = items(config.get("CustomErrorResponses"))
+    return Distribution(
+        id=document.get("Id", ""),
+        tag_header=(config.get("CacheTagConfig") or {}).get("HeaderName") or None,
+        behaviors=tuple(_behavior(document, each) for each in _behaviors(config)),
+        origins=tuple(_origin(each) for each in items(config["Origins"])),
+        error_min_ttl={
+            int(each["ErrorCode"]): float(each["ErrorCachingMinTTL"]) for each in errors if "ErrorCachingMinTTL" in each
+        },
+        http_versions=config.get("HttpVersion", "http2").lower(),
+        enabled=config["Enabled"],
+        logging=(config.get("Logging") or {}).get("Enabled", False),
+        web_acl=config.get("WebACLId") or None,
+    )
+
+
+def _behavior(document: Json, node: Json) -> Behavior:
+    request, response = (_policy(document, node, member) for member in list(POLICIES)[1:])
+    return Behavior(
+        pattern=node.get("PathPattern", "*"),
+        cache=_cache_policy(document, node),
+        request=None if request is None else _request_policy(request),
+        response=None if response is None else _response_policy(response),
+        origin=node["TargetOriginId"],
+        methods=tuple(items(node.get("AllowedMethods"))) or ("GET", "HEAD"),
+        compress=node.get("Compress", False),
+        key_groups=(*items(node.get("TrustedKeyGroups")), *items(node.get("TrustedSigners"))),
+        viewer_protocol=node["ViewerProtocolPolicy"],
+        function=next(
+            (
+                each["FunctionARN"].rpartition("/")[2]
+                for each in items(node.get("FunctionAssociations"))
+                if each["EventType"] == "viewer-request"
+            ),
+            None,
+        ),
+    )
+
+
+def _policy(document: Json, node: Json, member: str) -> Json | None:
+    """Return the configuration of a policy that a behaviour names, None where it names none."""
+    if not (name := node.get(member)):
+        return None
+    return cast(Json, document[POLICIES[member]][name])
+
+
+def _cache_policy(document: Json, node: Json) -> CachePolicy:
+    policy = _policy(document, node, "CachePolicyId")
+    if policy is None:
+        return _legacy_policy(node)
+    key = policy.get("ParametersInCacheKeyAndForwardedToOrigin") or {}
+    return CachePolicy(
+        name=policy["Name"],
+        min_ttl=float(policy["MinTTL"]),
+        default_ttl=float(policy.get("DefaultTTL", DAY_S)),
+        max_ttl=float(policy.get("MaxTTL", YEAR_S)),
+        gzip=key.get("EnableAcceptEncodingGzip", False),
+        brotli=key.get("EnableAcceptEncodingBrotli", False),
+        **_keys(key),
+    )
+
+
+def _legacy_policy(node: Json) -> CachePolicy:
+    """Return what a behaviour without a policy says for itself: all that it forwards is in the key, too."""
+    forwarded = node.get("ForwardedValues") or {}
+    cookies = forwarded.get("Cookies") or {}
+    headers = frozenset(name.lower() for name in items(forwarded.get("Headers")))
+    return CachePolicy(
+        name=LEGACY,
+        min_ttl=float(node.get("MinTTL", 0)),
+        default_ttl=float(node.get("DefaultTTL", DAY_S)),
+        max_ttl=float(node.get("MaxTTL", YEAR_S)),
+        gzip=node.get("Compress", False),
+        brotli=False,
+        queries=ALL if forwarded.get("QueryString") else NONE,
+        headers=ALL if "*" in headers else Keys("whitelist", headers) if headers else NONE,
+        cookies=_named(cookies.get("Forward", "none"), items(cookies.get("WhitelistedNames"))),
+    )
+
+
+def _request_policy(policy: Json) -> OriginRequestPolicy:
+    return OriginRequestPolicy(policy["Name"], **_keys(policy))
+
+
+def _keys(node: Json) -> dict[str, Keys]:
+    """Return which query strings, headers and cookies a policy takes."""
+    queries, headers, cookies = (node.get(f"{each}Config") or {} for each in ("QueryStrings", "Headers", "Cookies"))
+    names = (name.lower() for name in items(headers.get("Headers")))
+    return {
+        "queries": _named(queries.get("QueryStringBehavior", "none"), items(queries.get("QueryStrings"))),
+        "headers": _named(headers.get("HeaderBehavior", "none"), names),
+        "cookies": _named(cookies.get("CookieBehavior", "none"), items(cookies.get("Cookies"))),
+    }
+
+
+def _named(behavior: str, names: Iterable[str]) -> Keys:
+    match behavior:
+        case "none":
+            return NONE
+        case "all" | "allViewer" | "allViewerAndWhitelistCloudFront":
+            return ALL
+        case "whitelist" | "allExcept":
+            return Keys(behavior, frozenset(names))
+        case _:
+            raise ValueError(f"a policy takes '{behavior}' of its names")
+
+
+def _response_policy(policy: Json) -> ResponseHeadersPolicy:
+    custom = tuple(
+        (each["Header"], each["Value"], each["Override"]) for each in items(policy.get("CustomHeadersConfig"))
+    )
+    removed = tuple(each["Header"] for each in items(policy.get("RemoveHeadersConfig")))
+    return ResponseHeadersPolicy(policy["Name"], removed, custom)
+
+
+def _origin(node: Json) -> OriginSettings:
+    vpc, shield = node.get("VpcOriginConfig"), node.get("OriginShield") or {}
+    own = node.get("CustomOriginConfig") or vpc or node.get("S3OriginConfig") or {}
+    completion = node.get("ResponseCompletionTimeout")
+    return OriginSettings(
+        id=node["Id"],
+        domain=node["DomainName"],
+        read_timeout_s=float(own.get("OriginReadTimeout", READ_TIMEOUT_S)),
+        completion_timeout_s=float(completion) if completion else None,
+        shield=shield.get("OriginShieldRegion") if shield.get("Enabled") else None,
+        custom_headers=tuple(each["HeaderName"] for each in items(node.get("CustomHeaders"))),
+        private=bool(vpc or node.get("OriginAccessControlId") or own.get("OriginAccessIdentity")),
+    )
