@@ -74,6 +74,8 @@ class Feeds:
             "json": [cross_origin, *robots],
             "atom": [cross_origin, *robots],
         }
+        hidden: Header = (b"x-robots-tag", b"noindex")
+        self._private: dict[Format, list[Header]] = {"html": [*page, hidden], "json": [hidden], "atom": [hidden]}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -97,7 +99,8 @@ class Feeds:
             await self._unavailable(target, scope, send)
             return
         encoding, validators = _conditions(scope)
-        encoded = answer.artifact.encoded(encoding, self._tag_header, self._extra[target.format])
+        extra = self._private if target.private else self._extra
+        encoded = answer.artifact.encoded(encoding, self._tag_header, extra[target.format])
         status = answer.artifact.status
         if status == 200 and validators and answer.count is not None and _matches(validators, encoded.etag):
             status = 304

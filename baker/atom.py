@@ -3,7 +3,7 @@
 from markupsafe import escape
 
 from baker import clean
-from baker.card import ENDINGS, Card, Page
+from baker.card import Card, Page, in_format
 from baker.moment import rfc3339
 
 CONTENT_TYPE = "application/atom+xml; charset=utf-8"
@@ -41,20 +41,21 @@ class Atom:
 
     def head(self, page: Page, title: str) -> bytes:
         """Return what comes before the entries. All pages of a feed have one id (RFC 5005 §3)."""
-        here, root, end = f"{self._base}{page.path}", f"{self._base}{page.root}", ENDINGS["atom"]
+        first, here = (self._base + in_format(path, "atom") for path in (page.root, page.path))
         author = "" if page.kind == "explore" else self._author(page.user, page.user_name)
         lines = [
             '<?xml version="1.0" encoding="utf-8"?>\n',
             f'<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="{_xml(page.language)}">\n',
-            f"<id>{root}{end}</id><title>{_xml(title)}</title>",
+            f"<id>{first}</id><title>{_xml(title)}</title>",
             f"<subtitle>{_xml(page.about)}</subtitle>" if page.about else "",
             f"<updated>{rfc3339(page.updated_ms)}</updated>{author}",
-            f'<link rel="self" type="application/atom+xml" href="{here}{end}"/>',
-            f'<link rel="alternate" type="text/html" href="{here}"/>',
-            "" if page.first else f'<link rel="first" type="application/atom+xml" href="{root}{end}"/>',
+            f'<link rel="self" type="application/atom+xml" href="{here}"/>',
+            f'<link rel="alternate" type="text/html" href="{self._base}{page.path}"/>',
+            "" if page.first else f'<link rel="first" type="application/atom+xml" href="{first}"/>',
         ]
         if page.next_path is not None:
-            lines.append(f'<link rel="next" type="application/atom+xml" href="{self._base}{page.next_path}{end}"/>')
+            older = f"{self._base}{in_format(page.next_path, 'atom')}"
+            lines.append(f'<link rel="next" type="application/atom+xml" href="{older}"/>')
         return ("".join(lines) + "\n").encode()
 
     def tail(self) -> bytes:

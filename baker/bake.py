@@ -122,7 +122,7 @@ class Bakery:
         user = await self._resources.user(target.subject, first, keep=first.base is not None)
         if user is None or user.state is UserState.DELETED:
             return self._missing(target, first, site, 404 if user is None else 410)
-        if user.settings.feed_visibility == "private":
+        if (user.settings.feed_visibility == "private") is not target.private:  # it is answered under one of the two
             return self._missing(target, first, site, 404)
         active = await self._proposals.admit(user.id, first)
         drawn = await self._resources.drawn(user.id, first, keep=active)

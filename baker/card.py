@@ -55,5 +55,14 @@ class Page:
     @property
     def root(self) -> str:
         """The path of the first page."""
-        root, _, _ = self.path.rpartition("/after/")
-        return root or self.path
+        root, older, _ = self.path.rpartition("/after/")
+        return self.path if not older else f"{root}/" if self.path.startswith("/private/") else root
+
+    def at(self, format: Format) -> str:
+        """Return the path of this page in a format."""
+        return in_format(self.path, format)
+
+
+def in_format(path: str, format: Format) -> str:
+    """Return the path in a format of what is at ``path`` in HTML."""
+    return path if format == "html" else path.removesuffix("/") + ENDINGS[format]

@@ -15,6 +15,7 @@ from typing import Literal
 from baker import metrics
 from baker.artifact import Artifact
 from baker.bake import Bakery
+from baker.card import in_format
 from baker.freshness import LAST_S, LATE_S, Freshness
 from baker.memory import Memory
 from baker.oven import BAKE_SHARE, Oven, Overloaded
@@ -143,10 +144,10 @@ class Door:
         return None
 
     async def _last(self, target: Target, why: Literal["queue", "time"]) -> Answer:
-        """Answer with what was baked last, where nothing of it was deleted or made private. Raises Overloaded."""
+        """Answer with what was baked last, unless it is private or of something deleted since. Raises Overloaded."""
         metrics.SHED.labels(why).inc()
         self._oven.shed()
-        last = self._memory.last(target)
+        last = None if target.private else self._memory.last(target)
         if last is None or not await self._guards.ask(Sparing(target.shard, last.noted, last.depends)):
             raise Overloaded(f"{target.page} was not baked, and nothing can leave in its place")
         metrics.LATE.labels("load").inc()
@@ -230,8 +231,12 @@ def _count(target: Target, artifact: Artifact, seconds: float) -> None:
     metrics.bakes(target.kind, target.format).inc()
     metrics.BAKE_SECONDS.observe(seconds)
     if events.isEnabledFor(logging.INFO):
-        path = target.page + ("" if target.format == "html" else f"/feed.{target.format}")
-        fields = {"path": path, "ms": round(seconds * 1000, 1), "posts": artifact.posts, "status": artifact.status}
+        fields = {
+            "path": in_format(target.page, target.format),
+            "ms": round(seconds * 1000, 1),
+            "posts": artifact.posts,
+            "status": artifact.status,
+        }
         events.info("bake", extra={"fields": fields})
 
 

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from baker import clean
-from baker.card import ENDINGS, Card, Page
+from baker.card import Card, Page
 from baker.frame import CARDS, Frame, hole
 from baker.locales import Locale, Locales
 from baker.moment import rfc3339
@@ -27,7 +27,7 @@ EXCERPT = 320
 TITLE = 80
 """Characters of an untitled post that stand for its title."""
 _HUES = 8
-_HOLES = ("user", "user_name", "initial", "hue", "about", "title", "path", "root", "url", "next_path")
+_HOLES = ("user", "user_name", "initial", "hue", "about", "title", "json", "atom", "root", "url", "next_path")
 
 _comment = re.compile(r"/\*.*?\*/", re.DOTALL)
 _indent = re.compile(r"\s*\n\s*")
@@ -133,7 +133,7 @@ class Html:
         return self._template(template).render(**shared, **values).encode()
 
     def _make_frame(self, shape: Shape) -> Frame:
-        decided = shape._asdict() | {"home_page_url": clean.web_url(shape.home_page_url), "endings": ENDINGS}
+        decided = shape._asdict() | {"home_page_url": clean.web_url(shape.home_page_url)}
         del decided["language"], decided["site_title"]
         holes = {name: hole(name) for name in (*_HOLES, CARDS)}
         locale = self.locales[shape.language]
@@ -146,7 +146,8 @@ class Html:
             "initial": _initial(page.user_name),
             "hue": str(_hue(page.user)),
             "title": self.title(page),
-            "path": page.path,
+            "json": page.at("json"),
+            "atom": page.at("atom"),
             "root": page.root,
             "url": f"{self._public_url}{page.path}",
             "next_path": page.next_path or "",

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from baker import clean
-from baker.card import ENDINGS, Card, Page
+from baker.card import Card, Page, in_format
 from baker.moment import rfc3339
 
 VERSION = "https://jsonfeed.org/version/1.1"
@@ -45,7 +45,7 @@ class JsonFeed:
             "version": VERSION,
             "title": title,
             "home_page_url": f"{self._public_url}{page.path}",
-            "feed_url": f"{self._public_url}{page.path}{ENDINGS['json']}",
+            "feed_url": f"{self._public_url}{page.at('json')}",
             "language": page.language,
         }
         if page.kind != "explore":
@@ -53,7 +53,7 @@ class JsonFeed:
         if page.about:
             feed["description"] = clean.text(page.about)
         if page.next_path is not None:
-            feed["next_url"] = f"{self._public_url}{page.next_path}{ENDINGS['json']}"
+            feed["next_url"] = f"{self._public_url}{in_format(page.next_path, 'json')}"
         return orjson.dumps(feed)[:-1] + b',"items":['
 
     def tail(self) -> bytes:

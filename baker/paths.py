@@ -12,6 +12,7 @@ from feeds.ids import PATTERN, shard_of
 _ID = PATTERN.strip("^$")
 _ENDINGS: dict[str, Format] = {ending: format for format, ending in ENDINGS.items()}
 _list = re.compile(rf"/(feed|author)/({_ID})(?:/after/({_ID}))?(/feed\.json|/feed\.atom)?").fullmatch
+_private = re.compile(rf"/private/({_ID})(/after/{_ID})?(/|/feed\.json|/feed\.atom)?").fullmatch
 _explore = re.compile(rf"/feed/explore(?:/tag/({_ID}))?(?:/after/({_ID}))?(/feed\.json|/feed\.atom)?").fullmatch
 _post = re.compile(rf"/post/({_ID})").fullmatch
 
@@ -20,7 +21,7 @@ EXPLORE = "explore"
 
 
 class Target(NamedTuple):
-    """What a path asks for. ``after`` is the place of an older page.
+    """What a path asks for. ``after`` is the place of an older page, ``private`` says under which tree a feed is.
 
     ``subject`` is a user, a post page's post, or a tag that is explored, as an id (``explore``: all posts).
     """
@@ -29,6 +30,7 @@ class Target(NamedTuple):
     subject: str
     format: Format
     after: str | None
+    private: bool = False
 
     @property
     def shard(self) -> int:
@@ -46,6 +48,8 @@ class Target(NamedTuple):
         after = f"/after/{self.after}" if self.after else ""
         if self.kind == "explore":
             return f"/feed/{EXPLORE}{'' if self.subject == EXPLORE else f'/tag/{self.subject}'}{after}"
+        if self.private:  # with a slash at its end: a signature for /private/ada/* opens all of it, and not adam's
+            return f"/private/{self.subject}{after or '/'}"
         return f"/{self.kind}/{self.subject}{after}"
 
 
@@ -57,6 +61,15 @@ def parse(path: str) -> Target | None:
     if found := _list(path):
         kind, subject, after, ending = found.groups()
         return Target("feed" if kind == "feed" else "author", subject, _ENDINGS[ending or ""], after)
+    if found := _private(path):
+        return _private_target(*found.groups(""))
     if found := _post(path):
         return Target("post", found[1], "html", None)
     return None
+
+
+def _private_target(user: str, after: str, ending: str) -> Target | None:
+    """Return the target; the first page's HTML ends with a slash, an older one's does not."""
+    if (ending == "/") is bool(after) and ending in ("", "/"):
+        return None
+    return Target("feed", user, _ENDINGS[ending.removesuffix("/")], after.removeprefix("/after/") or None, private=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from baker.card import ENDINGS, Format
+from baker.card import ENDINGS, Format, in_format
 from baker.paths import EXPLORE, Target, parse
 from feeds.ids import PATTERN, RESERVED, is_id, map_id
 
@@ -30,6 +30,11 @@ IDS = st.from_regex(PATTERN.removesuffix("$"), fullmatch=True)
         ("/feed/explore/after/hn-1/feed.json", Target("explore", "explore", "json", "hn-1")),
         ("/feed/explore/tag/lisp/feed.atom", Target("explore", "lisp", "atom", None)),
         ("/author/explore", Target("author", "explore", "html", None)),
+        ("/private/ada/", Target("feed", "ada", "html", None, private=True)),
+        ("/private/ada/feed.json", Target("feed", "ada", "json", None, private=True)),
+        ("/private/ada/after/hn-1", Target("feed", "ada", "html", "hn-1", private=True)),
+        ("/private/ada/after/hn-1/feed.atom", Target("feed", "ada", "atom", "hn-1", private=True)),
+        ("/private/after/after/after", Target("feed", "after", "html", "after", private=True)),
         ("/feed/" + "a" * 64, Target("feed", "a" * 64, "html", None)),
     ],
 )
@@ -69,7 +74,11 @@ def test_each_artifact_has_its_path(path: str, target: Target) -> None:
         "/feed/ada/after/" + "a" * 65,
         "/post/hn-1/after/hn-2",
         "/post/hn-1/feed.json",
-        "/private/ada",
+        "/private/ada",  # outside of what a signature for /private/ada/* opens
+        "/private/ada//feed.json",
+        "/private/ada/feed.json/",
+        "/private/ada/after/",
+        "/private/ada/after/hn-1/",
         "/feeds/ada",
     ],
 )
@@ -90,14 +99,21 @@ KINDS: tuple[Literal["feed", "author"], ...] = ("feed", "author")
 FORMATS: tuple[Format, ...] = ("html", "json", "atom")
 
 
-@given(user=IDS, after=st.none() | IDS, way=st.sampled_from(list(product(KINDS, FORMATS))))
+@given(user=IDS, after=st.none() | IDS, way=st.sampled_from(list(product(KINDS, FORMATS))), private=st.booleans())
 def test_a_target_is_read_back_from_its_path(
-    user: str, after: str | None, way: tuple[Literal["feed", "author"], Format]
+    user: str, after: str | None, way: tuple[Literal["feed", "author"], Format], private: bool
 ) -> None:
     kind, format = way
-    assume((kind, user) != ("feed", EXPLORE))
-    target = Target(kind, user, format, after)
-    assert parse(target.page + ENDINGS[format]) == target
+    private = private and kind == "feed"
+    assume(private or (kind, user) != ("feed", EXPLORE))
+    target = Target(kind, user, format, after, private)
+    assert parse(in_format(target.page, format)) == target
+
+
+@given(user=IDS, after=st.none() | IDS, format=st.sampled_from(FORMATS))
+def test_all_of_a_private_feed_is_below_one_path(user: str, after: str | None, format: Format) -> None:
+    path = in_format(Target("feed", user, format, after, private=True).page, format)
+    assert path.startswith(f"/private/{user}/"), "a signature for /private/<user>/* opens it, and nobody else's"
 
 
 @given(path=st.text(st.sampled_from("/feda.jsontr-_A%\n\x00é"), max_size=12))
