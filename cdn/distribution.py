@@ -188,9 +188,11 @@ def ours(
     live = CachePolicy("edgebake-live", default_ttl=0.0, max_ttl=0.0, gzip=False, brotli=False)
     untagged = ResponseHeadersPolicy("edgebake-static", (tag_header,))
     told = ResponseHeadersPolicy("edgebake-feeds", (tag_header,), (("Cache-Control", viewer_cache_control, True),))
+    alone = (("Cache-Control", f"private, {viewer_cache_control}", True),)  # no proxy on the way may keep it
+    told_alone = ResponseHeadersPolicy("edgebake-private", (tag_header,), alone)
     behaviors = (
         Behavior("/feed/*", feeds, response=told),
-        Behavior("/private/*", feeds, response=told, key_groups=key_groups),
+        Behavior("/private/*", feeds, response=told_alone, key_groups=key_groups),
         Behavior("/author/*", feeds, response=told),
         Behavior("/post/*", feeds, response=told),
         Behavior("/static/*", static, response=untagged, compress=True),
