@@ -36,9 +36,9 @@ class Edge(Protocol):
         """Raise EdgeMisconfigured where the edge has no cache tags or another need is not met."""
 
     async def invalidate(self, batch: Batch) -> Receipt:
-        """Tell the edge to drop the batch. The same batch again returns the same receipt and drops nothing twice.
+        """Tell the edge to drop the batch. The same batch again returns the same receipt, and harms nothing.
 
-        Raises EdgeBusy where the same bytes may be tried again, EdgeDenied where that is no use.
+        What was dropped is dropped for every later request, at the latest when the batch is complete. Raises EdgeBusy where the same bytes may be tried again, EdgeDenied where that is no use.
         """
 
     async def is_complete(self, invalidation: str) -> bool:

@@ -88,7 +88,7 @@ class Settings:
     ops_port: int = setting(8083, "Port of `serve` for /healthz, /readyz and /metrics, not for the CDN.", _port)
     work_port: int = setting(8085, "Port of `work` for the same three.", _port)
     edge_api_port: int = setting(8084, "Port of the local edge's invalidation API.", _port)
-    edge: Literal["local", "cloudfront"] = setting("local", "The edge that is told to drop artifacts.")
+    edge: Literal["local", "cloudfront", "varnish"] = setting("local", "The edge that is told to drop artifacts.")
     edge_profile: Literal["instant", "cloudfront"] = setting(
         "instant", "How the local edge behaves: at once, or with CloudFront's delays and quotas."
     )
@@ -101,7 +101,31 @@ class Settings:
         matches(r"[A-Z0-9]+", "like E2EXAMPLE1"),
     )
     cloudfront_endpoint_url: str = setting("", "Another endpoint for CloudFront's API. Empty: AWS's own.", _web_url)
+    varnish_urls: tuple[str, ...] = setting(
+        (),
+        "The Varnish hosts, each of which is told what to drop; needed with EDGEBAKE_EDGE=varnish, but for `up`, which "
+        "starts one.",
+        lambda urls: next((f"{url!r}: {reason}" for url in urls if (reason := _web_url(url))), None),
+    )
+    varnish_secret: Secret = setting(
+        Secret(""), "The secret that Varnish wants of whoever tells it what to drop, as in its site.vcl.", _token
+    )
     tag_header: str = setting("Cache-Tag", "The header of the cache tags, as the distribution names it.", _header)
+    key_pair_id: str = setting(
+        "",
+        "The id under which the edge knows the public key that opens private feeds: `CloudFront-Key-Pair-Id`.",
+        matches(r"[A-Z0-9]+", "like K2JCJMDEHXQW5F"),
+    )
+    signing_key: Secret = setting(
+        Secret(""),
+        "The private key, in PEM, that signs cookies for private feeds: RSA of 2048 bits, or ECDSA on P-256. `up` "
+        "makes one. Empty: nobody reads private feeds.",
+    )
+    cookie_ttl: int = setting(
+        3600,
+        "Seconds for which a cookie opens a private feed.",
+        between(60, 86_400, "a cookie cannot be taken back, and browsers have to fetch new ones"),
+    )
     feed_ttl: int = setting(
         300,
         "Seconds that an edge may keep an artifact: s-maxage.",
@@ -117,11 +141,14 @@ class Settings:
         3600, "The cache policy's maximum TTL in seconds, which caps all three above.", at_least(1, "second")
     )
     tiers: int | None = setting(
-        None, "Caches between a browser and the origin. auto: 1 for the local edge, 2 for CloudFront.", between(1, 3)
+        None,
+        "Caches between a browser and the origin. auto: 1 for the local edge and Varnish, 2 for CloudFront.",
+        between(1, 3),
     )
     call_interval: float | None = setting(
         None,
-        "Seconds between CreateInvalidation calls. auto: 2 for CloudFront and its profile, 0.01 for instant.",
+        "Seconds between two calls that tell the edge what to drop. auto: 2 for CloudFront and its profile, 0.01 for "
+        "instant and Varnish.",
         at_least(0, "seconds"),
     )
     aws_account: str = setting(
@@ -132,7 +159,7 @@ class Settings:
     )
     monthly_items: int = setting(
         0,
-        "Items that may be sent to the edge in a calendar month (UTC). 0: no limit.",
+        "Items that may be sent to the edge in a calendar month (UTC); Varnish takes any number. 0: no limit.",
         at_least(0, "items"),
     )
     at_limit: Literal["ttl", "refuse"] = setting(
@@ -148,7 +175,7 @@ class Settings:
     origin_timeout: float | None = setting(
         None,
         "Seconds that an answer of the origin may take at the longest, as the edge enforces it. auto: 5 for CloudFront "
-        "and its profile, 2 for instant.",
+        "and its profile, 2 for instant and Varnish.",
         between(0.1, 60, "a second tap waits for it, and slow bakes need it"),
     )
     overflow_items: int = setting(
@@ -160,7 +187,7 @@ class Settings:
     rolling_interval: float | None = setting(
         None,
         "Seconds between two shards of a rolling invalidation, at least. auto: 5 for CloudFront and its profile, 0.5 "
-        "for instant.",
+        "for instant and Varnish.",
         at_least(0, "seconds"),
     )
     timeline_cap: int = setting(
@@ -263,12 +290,17 @@ class Settings:
     @property
     def edge_tiers(self) -> int:
         """Caches between a browser and the origin."""
-        return self.tiers if self.tiers is not None else (1 if self.edge == "local" else 2)
+        return self.tiers if self.tiers is not None else (2 if self.edge == "cloudfront" else 1)
 
     @property
     def account(self) -> str:
-        """The name of the AWS account that is billed; ``local``: nobody is, and it is what CloudFront would bill."""
-        return "local" if self.edge == "local" else self.aws_account or self.distribution_id
+        """The name of the AWS account that is billed; ``local`` and ``varnish``: nobody is, CloudFront would."""
+        return (self.aws_account or self.distribution_id) if self.edge == "cloudfront" else self.edge
+
+    @property
+    def item_limit(self) -> int:
+        """Items that may be sent in a calendar month, 0 for any number: those of Varnish cost nothing."""
+        return 0 if self.edge == "varnish" else self.monthly_items
 
     @property
     def freshness(self) -> "Freshness":
@@ -322,7 +354,7 @@ class Settings:
     @property
     def is_instant(self) -> bool:
         """Whether the edge does what it is told at once."""
-        return (self.edge, self.edge_profile) == ("local", "instant")
+        return self.edge == "varnish" or (self.edge, self.edge_profile) == ("local", "instant")
 
     @property
     def weights(self) -> "Weights":

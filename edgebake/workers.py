@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, assert_never
 
 from redis.asyncio import Redis
 
@@ -14,7 +14,9 @@ from cdn.errors import EdgeBusy
 from cdn.ledger import Ledger
 from cdn.load import Load
 from cdn.pending import CallBudget
+from cdn.varnish import VarnishEdge
 from edgebake.apps import Waker, activity, timelines
+from edgebake.errors import CommandError
 from edgebake.settings import Settings
 from edgebake.wiring import EDGE, consumer
 from feeds.fanout import Fanout
@@ -63,7 +65,7 @@ def invalidator(settings: Settings, record: Record, redis: Redis, edge: Edge) ->
     ledger = Ledger(redis, [edge.name], settings.transit_ms)
     account = settings.account
     calls = CallBudget(redis, account, round(settings.seconds_between_calls * 1000))
-    budget = Budget(redis, record, account, limit=settings.monthly_items, at_limit=settings.at_limit)
+    budget = Budget(redis, record, account, limit=settings.item_limit, at_limit=settings.at_limit)
     poll_s = POLL_S[profile_of(settings)]
     drain = Drain(redis, edge, board, calls, _limits(settings, edge), poll_s=poll_s, origin=origin, money=budget)
     roller = Roller(
@@ -104,8 +106,8 @@ def recompute(settings: Settings, record: Record, redis: Redis) -> list[Loop]:
 
 
 def profile_of(settings: Settings) -> str:
-    """Return how the edge behaves: the local edge as it is told, CloudFront as CloudFront."""
-    return settings.edge_profile if settings.edge == "local" else "cloudfront"
+    """Return how the edge behaves: the local edge as it is told, Varnish at once, CloudFront as CloudFront."""
+    return "instant" if settings.is_instant else "cloudfront"
 
 
 @asynccontextmanager
@@ -132,12 +134,36 @@ async def _is_there(edge: Edge, wait: float) -> bool:
     return True
 
 
-def _driver(settings: Settings) -> CloudFrontEdge:
-    if settings.edge == "local":
-        return CloudFrontEdge.local(EDGE, settings.edge_api, tag_header=settings.tag_header)
-    return CloudFrontEdge(
+def _driver(settings: Settings) -> Edge:
+    """Return the driver of the edge that is set. Raises CommandError where something of it is not."""
+    match settings.edge:
+        case "local":
+            return CloudFrontEdge.local(EDGE, settings.edge_api, tag_header=settings.tag_header)
+        case "cloudfront":
+            return CloudFrontEdge(
+                EDGE,
+                settings.distribution_id,
+                tag_header=settings.tag_header,
+                endpoint_url=settings.cloudfront_endpoint_url or None,
+            )
+        case "varnish":
+            return _varnish(settings)
+        case _:
+            assert_never(settings.edge)
+
+
+def _varnish(settings: Settings) -> Edge:
+    for name in ("varnish_urls", "varnish_secret"):
+        if not getattr(settings, name):
+            raise CommandError(
+                f"EDGEBAKE_{name.upper()} is not set, and EDGEBAKE_EDGE=varnish needs it: set it, or use "
+                "`edgebake up --edge varnish`, which starts a Varnish."
+            )
+    return VarnishEdge(
         EDGE,
-        settings.distribution_id,
+        settings.varnish_urls,
+        settings.varnish_secret.reveal(),
         tag_header=settings.tag_header,
-        endpoint_url=settings.cloudfront_endpoint_url or None,
+        origin_timeout_s=settings.origin_timeout_s,
+        max_ttl_s=settings.max_ttl,
     )

@@ -11,6 +11,8 @@ from edgebake.settings import Settings
 if TYPE_CHECKING:
     from invalidator.budget import Forecast
 
+UNBILLED = ("local", "varnish")
+"""Accounts that are none: edges that take items for nothing."""
 _AT_LIMIT = {"ttl": "then changes show when feeds expire (ttl)", "refuse": "then the API refuses writes (refuse)"}
 
 
@@ -37,7 +39,7 @@ async def _forecast(settings: Settings) -> "Forecast":
     from invalidator.budget import Budget
 
     async with opened_record(settings) as record, opened_redis(settings, record) as redis:
-        limit, at_limit = settings.monthly_items, settings.at_limit
+        limit, at_limit = settings.item_limit, settings.at_limit
         budget = Budget(redis, record, settings.account, limit=limit, at_limit=at_limit)
         await budget.adopt()
         return await budget.forecast()
@@ -47,7 +49,7 @@ def document(found: "Forecast") -> dict[str, Any]:
     """Return the forecast as JSON has it. Money in US dollars."""
     return {
         "account": found.account,
-        "billed": found.account != "local",
+        "billed": found.account not in UNBILLED,
         "month": found.counted.month,
         "items": found.counted.total,
         "first_items": found.counted.first,
@@ -69,8 +71,9 @@ def table(found: "Forecast") -> object:
     from invalidator.budget import DOLLARS_AN_ITEM, FREE_ITEMS
 
     made = Table.grid(padding=(0, 2))
-    is_local = found.account == "local"
-    account = "local: nobody bills this, CloudFront would" if is_local else found.account
+    account = found.account
+    if account in UNBILLED:
+        account += ": nobody bills this, CloudFront would"
     counted = found.counted
     limit = "none (EDGEBAKE_MONTHLY_ITEMS is 0)"
     if found.left is not None:
