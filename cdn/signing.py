@@ -112,6 +112,12 @@ def public_key(pem: bytes) -> PublicKey:
     return key
 
 
+def public_half(private_pem: bytes) -> PublicKey:
+    """Return the public key of a private one. Raises EdgeMisconfigured for one that CloudFront does not take."""
+    key: RSAPrivateKey | EllipticCurvePrivateKey = _taken(_loaded(load_pem_private_key, private_pem, None))
+    return key.public_key()
+
+
 def split(query: str) -> tuple[str, dict[str, str]]:
     """Part a query string into what is the origin's, spelt as it was, and the signature's parameters."""
     own: list[str] = []

@@ -7,6 +7,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from edgebake.readers import signing
 from edgebake.settings import Settings
 from feeds import keys
 from feeds.activity import Activity
@@ -52,6 +53,7 @@ def api(settings: Settings, record: Record, redis: Redis) -> Any:
         activity=activity(settings, record, redis).seen,
         jobs=Jobs(redis),
         refuse=Flag(redis).read,
+        signing=signing(settings),
     )
 
 

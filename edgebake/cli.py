@@ -11,6 +11,7 @@ from edgebake.commands import (
     budget,
     bulk,
     client,
+    cookies,
     edge,
     health,
     ids,
@@ -40,6 +41,7 @@ app.command()(client.publish)
 app.command()(client.user)
 app.command()(client.follow)
 app.command()(client.invalidate)
+app.command()(cookies.cookies)
 app.command()(recompute.recompute)
 app.command()(purge.purge)
 app.command()(audit.audit)

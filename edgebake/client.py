@@ -40,7 +40,7 @@ class Client:
         self, method: str, path: str, body: dict[str, object] | None, *, wait: bool, as_json: bool
     ) -> dict[str, Any]:
         """Write, and print what became of it. Raises CommandError with the API's reason."""
-        written = self._ask(method, path, body)
+        written = self.ask(method, path, body)
         change = written["change"]
         if not as_json:
             print(f"{written['status']}: {written['subject']}" + (f", change {change}" if change else ""))
@@ -55,7 +55,7 @@ class Client:
         """Wait for a change and return its progress. Raises CommandError where it comes no further for WAIT_S."""
         look, deadline = LOOK_S, time.monotonic() + WAIT_S
         teller = teller or _Teller(quiet=True)
-        while not teller.is_over(progress := self._ask("GET", f"/api/changes/{change}", None)):
+        while not teller.is_over(progress := self.ask("GET", f"/api/changes/{change}", None)):
             if (parked := progress.get("parked")) is not None:
                 raise CommandError(
                     f"change {change} is parked after {parked['tries']} tries, and is not live: {parked['error']}. "
@@ -72,7 +72,8 @@ class Client:
             look = min(LONGEST_LOOK_S, look * 1.5)
         return progress
 
-    def _ask(self, method: str, path: str, body: dict[str, object] | None) -> dict[str, Any]:
+    def ask(self, method: str, path: str, body: dict[str, object] | None) -> dict[str, Any]:
+        """Ask the API and return its answer. Raises CommandError with the API's reason."""
         try:
             answer = self._http.request(method, path, json=body)
         except httpx.HTTPError as error:

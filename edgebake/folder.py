@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class DataFolder:
         """Return the lock that `up` shares with all its children: it is free once the last of them is gone."""
         return FileLock(self.path / LOCKS[1])
 
-    def secret(self, name: str) -> str:
+    def secret(self, name: str, make: Callable[[], str] = secrets.token_urlsafe) -> str:
         """Return a secret that is kept in the folder, made once."""
         file = self.path / name
         try:
@@ -72,7 +72,7 @@ class DataFolder:
         except FileExistsError:
             return file.read_text(encoding="ascii").strip()
         with os.fdopen(descriptor, "w", encoding="ascii") as made:
-            made.write(secrets.token_urlsafe(24) + "\n")
+            made.write(make() + "\n")
         return file.read_text(encoding="ascii").strip()
 
     def write_up(self, found: Mapping[str, object]) -> None:

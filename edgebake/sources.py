@@ -196,6 +196,9 @@ def _together(settings: Settings) -> list[str]:
         )
     if settings.edge == "cloudfront" and not settings.distribution_id:
         problems.append("EDGEBAKE_DISTRIBUTION_ID is '': EDGEBAKE_EDGE=cloudfront needs it, such as 'E2EXAMPLE1'.")
+    if bool(settings.signing_key) is not bool(settings.key_pair_id):
+        missing = "KEY_PAIR_ID" if settings.signing_key else "SIGNING_KEY"
+        problems.append(f"EDGEBAKE_{missing} is '': EDGEBAKE_SIGNING_KEY and EDGEBAKE_KEY_PAIR_ID need each other.")
     return problems + _shared_ports(settings)
 
 

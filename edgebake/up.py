@@ -17,6 +17,7 @@ from edgebake.errors import ChildFailed
 from edgebake.folder import DEMO_DIR, DataFolder
 from edgebake.listeners import url_of
 from edgebake.lock import FileLock
+from edgebake.readers import new_key
 from edgebake.secret import Secret, SecretUrl
 from edgebake.settings import Settings
 from edgebake.valkey import EmbeddedValkey
@@ -64,6 +65,9 @@ class Up:
         redis_url = SecretUrl(self._valkey.url) if self._valkey is not None else settings.redis_url
         completed = replace(settings, data_dir=self._folder.path, api_token=token, redis_url=redis_url)
         completed = replace(completed, database_url=SecretUrl(completed.record_url))
+        if not completed.signing_key and completed.edge == "local":
+            key = Secret(self._folder.secret("signing-key", new_key))
+            completed = replace(completed, signing_key=key, key_pair_id="KLOCAL")
         return plan.at_sockets(completed, self._sockets)
 
     async def run(self) -> None:

@@ -222,6 +222,18 @@ class Links(_Answer):
     links: dict[str, str]
 
 
+class Cookies(_Answer):
+    """What opens a user's private feed."""
+
+    user: str
+    url: str = Field(description="Where the feed is; the cookies open this and everything below it.")
+    until: datetime
+    cookies: dict[str, str] = Field(description="The three cookies that CloudFront checks.")
+    set_cookie: tuple[str, ...] = Field(
+        description="The same as values of Set-Cookie; add Domain where your application has another host."
+    )
+
+
 class FieldProblem(_Answer):
     """One thing wrong with a request."""
 

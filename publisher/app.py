@@ -15,12 +15,13 @@ from feeds.jobs import Jobs
 from feeds.progress import Progress
 from feeds.record import Record
 from feeds.refusing import Refusing
-from publisher import changes, jobs, openapi, posts, site, users
+from publisher import changes, jobs, openapi, posts, readers, site, users
 from publisher.answers import Links
 from publisher.auth import BearerAuth
 from publisher.bodies import MAX_BODY
 from publisher.endpoint import TAG_NAME, Backend, Call, Endpoint, Resource
 from publisher.problem import Problem
+from publisher.signing import Signing
 from publisher.writes import shown
 
 OPENAPI = "/api/openapi.json"
@@ -53,6 +54,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api", "List what there is", read_index, Links),
     Endpoint("GET", OPENAPI, "Read this document", read_openapi, OpenApi, public=True),
     *users.ENDPOINTS,
+    *readers.ENDPOINTS,
     *posts.ENDPOINTS,
     *site.ENDPOINTS,
     *changes.ENDPOINTS,
@@ -69,16 +71,18 @@ def create_app(
     jobs: Jobs,
     refuse: Callable[[], Awaitable[Refusing | None]] | None = None,
     max_body: int = MAX_BODY,
+    signing: Signing | None = None,
 ) -> Starlette:
     """Return the write API over ``record``.
 
     ``progress`` says how far a change is, None where there is no such change. ``activity`` notes that a user is
     active, and returns False where there is no such user. ``refuse`` says why no more writes are taken, None
-    where they are. Raises ValueError for an empty token: it would let everybody in.
+    where they are. ``signing`` makes cookies for private feeds. Raises ValueError for an empty token: it would let
+    everybody in.
     """
     if not token:
         raise ValueError("the token is empty: set EDGEBAKE_API_TOKEN")
-    backend = Backend(record, progress, activity, jobs, refuse, max_body)
+    backend = Backend(record, progress, activity, jobs, refuse, max_body, signing)
     app = Starlette(
         routes=_routes(backend),
         middleware=[Middleware(BearerAuth, token=token, open_paths={OPENAPI})],

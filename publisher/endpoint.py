@@ -18,6 +18,7 @@ from feeds.refusing import Refusing
 from publisher import bodies
 from publisher.bodies import Document
 from publisher.problem import Problem, demand_utf8, of_feeds, of_id, of_redis
+from publisher.signing import Signing
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Backend:
     """What the endpoints work with.
 
     ``activity`` notes that a user is active, False where there is none. ``refuse`` says why no more writes are
-    taken, but for those that must not wait; None where they are.
+    taken, but for those that must not wait; None where they are. ``signing``: None where no cookies can be made.
     """
 
     record: Record
@@ -34,6 +35,7 @@ class Backend:
     jobs: Jobs
     refuse: Callable[[], Awaitable[Refusing | None]] | None
     max_body: int
+    signing: Signing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Active(BaseModel):
     user: Id
 
 
-async def _living(call: Call) -> User:
+async def living(call: Call) -> User:
     name = call.ids["user"]
     user = await call.backend.record.user(name)
     if user is None:
@@ -43,17 +43,17 @@ async def _living(call: Call) -> User:
 
 async def read_user(call: Call) -> Response:
     """Show a user."""
-    return shown(UserAnswer.of(await _living(call)))
+    return shown(UserAnswer.of(await living(call)))
 
 
 async def read_settings(call: Call) -> Response:
     """Show a user's settings."""
-    return shown(SettingsAnswer.of(await _living(call)))
+    return shown(SettingsAnswer.of(await living(call)))
 
 
 async def read_follows(call: Call) -> Response:
     """Show whom and what a user follows."""
-    user = await _living(call)
+    user = await living(call)
     follows = await call.backend.record.follows(user.id)
     return shown(FollowsAnswer(user=user.id, authors=follows.authors, tags=follows.tags, version=follows.version))
 
@@ -62,7 +62,7 @@ async def note_activity(call: Call) -> Response:
     """Note that a user is active. Each open page may say so: nothing is written more than once an hour."""
     active = call.document(Active)
     if not await call.backend.activity(active.user):
-        await _living(call)  # says whether they were never there or are gone
+        await living(call)  # says whether they were never there or are gone
     return Response(status_code=204)
 
 

@@ -25,7 +25,7 @@ def user(
     from urllib.parse import quote
 
     body: dict[str, object] = {"name": name or user, "about": about}
-    with _client(ctx) as client:
+    with opened(ctx) as client:
         client.write("PUT", f"/api/users/{quote(user, safe='')}", body, wait=wait, as_json=as_json)
 
 
@@ -45,7 +45,7 @@ def publish(
     body: dict[str, object] = {"author": author, "title": title, "content": content, "tags": tag or []}
     body |= {"content_type": "text" if text else "html"}
     body |= {name: value for name, value in (("url", url), ("post", post)) if value is not None}
-    with _client(ctx) as client:
+    with opened(ctx) as client:
         client.write("POST", "/api/posts", body, wait=wait, as_json=as_json)
 
 
@@ -63,7 +63,7 @@ def follow(
     if (author is None) == (tag is None):
         raise typer.BadParameter("give either an author or --tag.")
     followed = f"follows/{quote(author, safe='')}" if author is not None else f"tags/{quote(tag or '', safe='')}"
-    with _client(ctx) as client:
+    with opened(ctx) as client:
         client.write("PUT", f"/api/users/{quote(user, safe='')}/{followed}", None, wait=wait, as_json=as_json)
 
 
@@ -85,11 +85,12 @@ def invalidate(
         raise typer.BadParameter("--rolling goes with --global: one user is one item.")
     body: dict[str, object] = {"scope": "global"} if user is None else {"scope": "user", "user": user}
     body |= {"rolling": True} if rolling else {}
-    with _client(ctx) as client:
+    with opened(ctx) as client:
         client.write("POST", "/api/invalidations", body | ({"id": name} if name else {}), wait=wait, as_json=as_json)
 
 
-def _client(ctx: typer.Context) -> "Client":
+def opened(ctx: typer.Context) -> "Client":
+    """Return a client of the API that the settings, or up.json, name."""
     from edgebake.client import Client
     from edgebake.running import with_api
 
