@@ -201,7 +201,7 @@ class Edge:
 
     def __init__(self, cdn: Cdn, clock: Clock) -> None:
         self._cdn = cdn
-        self._api = Invalidations(CLOUDFRONT, lambda item: None, clock)
+        self._api = Invalidations(CLOUDFRONT, (), clock)
         self.calls = self.most = 0
 
     async def check(self) -> None:

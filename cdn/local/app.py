@@ -9,6 +9,7 @@ from cdn.local.config import LocalEdgeConfig
 from cdn.local.invalidations import Invalidations
 from cdn.local.objects import Objects
 from cdn.local.origin import Origin
+from cdn.local.places import Place
 from cdn.local.proxy import Proxy
 from cdn.local.results import Entry
 
@@ -27,7 +28,8 @@ class LocalEdge:
         self.config = config
         self._objects = Objects(config.max_bytes)
         self._origin = Origin(config)
-        self.invalidations = Invalidations(config.profile, self._objects.drop, config.clock)
+        place = Place("LOCAL1-C1", self._objects.drop, config.profile.effect_s, config.clock)
+        self.invalidations = Invalidations(config.profile, [place], config.clock)
         self.proxy = Proxy(config, self._objects, self._origin, self.invalidations.settle)
         self.api: App = create_api(config, self.invalidations)
 

@@ -1,17 +1,14 @@
-"""The invalidations that the edge was told: by reference, in progress, and due.
-
-No timers: what is due is looked up whenever something is asked (``settle``), so a clock in a test's hand is enough.
-"""
+"""The invalidations that the edge was told: by reference, in progress, complete when every place has dropped them."""
 
 import secrets
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from cdn.local.config import Clock, Profile
 from cdn.local.items import is_item, is_wildcard
+from cdn.local.places import NEVER, Place
 from cdn.local.refusals import (
     BatchTooLarge,
     InvalidArgument,
@@ -36,13 +33,12 @@ REFERENCE_USED = (
 
 @dataclass(frozen=True, slots=True)
 class Invalidation:
-    """A batch that was taken. ``effective`` and ``complete`` are times of the edge's clock."""
+    """A batch that was taken. ``complete``: when it is reported so at the earliest, by the edge's clock."""
 
     id: str
     reference: str
     items: tuple[str, ...]
     created: datetime
-    effective: float
     complete: float
 
 
@@ -54,18 +50,16 @@ class Page(NamedTuple):
 
 
 class Invalidations:
-    """Takes batches, has their items dropped when they take effect, and tells how far each is."""
+    """Takes batches, has their items dropped at each place when they take effect there, and tells how far each is."""
 
-    def __init__(self, profile: Profile, drop: Callable[[str], object], clock: Clock) -> None:
+    def __init__(self, profile: Profile, places: Sequence[Place], clock: Clock) -> None:
         self._profile = profile
-        self._drop = drop
+        self._places = tuple(places)
         self._clock = clock
         self._throttle = Throttle(profile.calls_per_s, profile.call_burst, clock)
         self._by_id: dict[str, Invalidation] = {}  # oldest first
         self._by_reference: dict[str, Invalidation] = {}
-        self._pending: deque[Invalidation] = deque()
-        self._running: deque[Invalidation] = deque()
-        self._last_drop = float("-inf")
+        self._running: list[Invalidation] = []
 
     def create(self, reference: str, items: Sequence[str]) -> Invalidation:
         """Take a batch; the same reference with the same items returns what was taken then, and drops nothing.
@@ -93,7 +87,8 @@ class Invalidations:
 
     def is_complete(self, invalidation: Invalidation) -> bool:
         """Tell whether it is reported Completed."""
-        return self._clock() >= invalidation.complete
+        is_due = self._clock() >= invalidation.complete
+        return is_due and all(place.has_dropped(invalidation.id) for place in self._places)
 
     def page(self, after: str, size: int) -> Page:
         """Return those that were taken before ``after`` ("": all), newest first. Raises InvalidArgument."""
@@ -105,22 +100,12 @@ class Invalidations:
 
     def in_progress(self) -> list[Invalidation]:
         """Return those that are not complete."""
-        now = self._clock()
-        while self._running and self._running[0].complete <= now:
-            self._running.popleft()
-        return list(self._running)
+        self._running = [each for each in self._running if not self.is_complete(each)]
+        return self._running
 
     def settle(self) -> float:
-        """Drop what is due, and return when anything was last dropped."""
-        if self._pending and self._pending[0].effective <= self._clock():
-            self._settle_due(self._clock())
-        return self._last_drop
-
-    def _settle_due(self, now: float) -> None:
-        while self._pending and self._pending[0].effective <= now:
-            for item in self._pending.popleft().items:
-                self._drop(item)
-        self._last_drop = now
+        """Drop what is due at each place, and return when anything was last dropped anywhere."""
+        return max((place.settle() for place in self._places), default=NEVER)
 
     def _check_shape(self, reference: str, batch: tuple[str, ...]) -> None:
         if not 0 < len(reference) <= MAX_REFERENCE:
@@ -140,15 +125,14 @@ class Invalidations:
             raise TooManyInvalidationsInProgress
 
     def _take(self, reference: str, batch: tuple[str, ...]) -> Invalidation:
-        now = self._clock()
         name = "I" + "".join(secrets.choice(ALPHABET) for _ in range(24))
-        effective, complete = now + self._profile.effect_s, now + self._profile.complete_s
-        taken = Invalidation(name, reference, batch, datetime.now(UTC), effective, complete)
+        complete = self._clock() + self._profile.complete_s
+        taken = Invalidation(name, reference, batch, datetime.now(UTC), complete)
         self._by_id[name] = self._by_reference[reference] = taken
-        self._pending.append(taken)
         self._running.append(taken)
         self._forget()
-        self.settle()
+        for place in self._places:
+            place.tell(name, batch)
         return taken
 
     def _forget(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 from cdn.local.config import CLOUDFRONT, INSTANT, Profile
 from cdn.local.invalidations import REMEMBERED, Invalidations
 from cdn.local.items import is_item, is_wildcard
+from cdn.local.places import Place
 from cdn.local.refusals import (
     BatchTooLarge,
     InvalidArgument,
@@ -24,7 +25,11 @@ class World:
     def __init__(self, profile: Profile) -> None:
         self.now = 1_000.0
         self.dropped: list[str] = []
-        self.invalidations = Invalidations(profile, self.dropped.append, lambda: self.now)
+        place = Place("LOCAL1-C1", self.dropped.append, profile.effect_s, self.clock)
+        self.invalidations = Invalidations(profile, [place], self.clock)
+
+    def clock(self) -> float:
+        return self.now
 
     def after(self, seconds: float) -> list[str]:
         self.now += seconds
