@@ -13,6 +13,10 @@ from functools import lru_cache
 from ipaddress import IPv4Network, ip_address
 from typing import Any
 
+PARAMETERS = frozenset(("Policy", "Expires", "Signature", "Key-Pair-Id", "Hash-Algorithm"))
+"""Query parameters that CloudFront takes for a signature's; they reach neither a cache key nor an origin."""
+COOKIE = "CloudFront-"
+"""What the same names begin with as cookies."""
 TO_URL = bytes.maketrans(b"+=/", b"-_~")
 FROM_URL = bytes.maketrans(b"-_~", b"+=/")
 

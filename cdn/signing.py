@@ -23,13 +23,10 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from cdn.errors import EdgeMisconfigured
-from cdn.grant import Grant, decode, encode, read_policy
+from cdn.grant import COOKIE, PARAMETERS, Grant, decode, encode, read_policy
 
 RSA_BITS = 2048
 POLICY, EXPIRES, SIGNATURE, KEY, HASH = "Policy", "Expires", "Signature", "Key-Pair-Id", "Hash-Algorithm"
-PARAMETERS = frozenset((POLICY, EXPIRES, SIGNATURE, KEY, HASH))
-"""Query parameters that CloudFront takes for a signature's; they reach neither a cache key nor an origin."""
-COOKIE = "CloudFront-"
 COOKIES = frozenset(COOKIE + name for name in PARAMETERS)
 SHA = "SHA1"
 HASHES: Mapping[str, HashAlgorithm] = {SHA: SHA1(), "SHA256": SHA256()}  # noqa: S303 - see above
