@@ -12,6 +12,7 @@ COPY feeds feeds
 COPY invalidator invalidator
 COPY publisher publisher
 COPY templates templates
+COPY deploy/varnish deploy/varnish
 RUN /app/bin/python -m pip install --no-cache-dir --no-deps --no-build-isolation . \
     && /app/bin/python -m compileall -q /app/lib
 

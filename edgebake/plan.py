@@ -44,6 +44,23 @@ def public(sockets: Mapping[str, socket.socket]) -> dict[str, socket.socket]:
     return {name: opened for name, opened in sockets.items() if not name.endswith("_ops")}
 
 
+def has_varnish(settings: Settings) -> bool:
+    """Tell whether a Varnish of our own is wanted, for none is named."""
+    return settings.edge == "varnish" and not settings.varnish_urls
+
+
+def at_varnish(settings: Settings) -> Settings:
+    """Return the settings with the port that our Varnish will take, for it takes no sockets. Raises CommandError."""
+    with listen(settings.host, settings.edge_port, f"{PREFIX}EDGE_PORT") as probe:
+        url = url_of(probe)
+        return replace(
+            settings,
+            edge_port=probe.getsockname()[1],
+            varnish_urls=(url,),
+            public_url=settings.public_url or url,
+        )
+
+
 def at_sockets(settings: Settings, sockets: Mapping[str, socket.socket]) -> Settings:
     """Return the settings with the ports that were taken, and the URLs that follow from them."""
     ports = {f"{name}_port": opened.getsockname()[1] for name, opened in public(sockets).items()}
@@ -57,8 +74,8 @@ def at_sockets(settings: Settings, sockets: Mapping[str, socket.socket]) -> Sett
     )
 
 
-def children(sockets: Mapping[str, socket.socket], front_page: Path) -> list[Planned]:
-    """Return the children."""
+def children(sockets: Mapping[str, socket.socket], front_page: Path, *, varnish: bool) -> list[Planned]:
+    """Return the children; ``varnish``: a Varnish of our own is one of them."""
     feeds = {"feeds": sockets["feeds"], "ops": sockets["ops"]}
     api = {"api": sockets["api"], "ops": sockets["api_ops"]}
     planned = [
@@ -68,10 +85,12 @@ def children(sockets: Mapping[str, socket.socket], front_page: Path) -> list[Pla
     for name in STOP_ORDER[-1]:
         ops = {"ops": sockets[f"{name}_ops"]}
         planned.append(Planned(name, ("work", "--only", name, *handed_down(ops)), tuple(ops.values())))
+    told = ("--origin", url_of(sockets["feeds"]), "--front-page", str(front_page))
     if "edge" in sockets:
         edge = {name: sockets[name] for name in ("edge", "edge_api")}
-        told = ("edge", "--origin", url_of(sockets["feeds"]), "--front-page", str(front_page))
-        planned.append(Planned("edge", (*told, *handed_down(edge)), tuple(edge.values())))
+        planned.append(Planned("edge", ("edge", *told, *handed_down(edge)), tuple(edge.values())))
+    if varnish:
+        planned.append(Planned("edge", ("varnish", *told)))
     return planned
 
 

@@ -54,6 +54,7 @@ _port = between(0, 65535, "0 takes a free port")
 _web_url = matches(r"https?://[^\s/?#]+", "an http:// or https:// URL without a path or a slash at its end")
 _token = matches(r"[!-~]+", "visible ASCII without spaces")
 _header = matches(r"[A-Za-z0-9-]+", "the name of a header: letters, digits and hyphens")
+_vcl_text = matches(r"[A-Za-z0-9_.~+/=-]+", "letters, digits and _.~+/=-, for it stands in a VCL")
 _value = matches(r"[ -~]*", "printable ASCII, for it becomes a header")
 
 
@@ -108,7 +109,7 @@ class Settings:
         lambda urls: next((f"{url!r}: {reason}" for url in urls if (reason := _web_url(url))), None),
     )
     varnish_secret: Secret = setting(
-        Secret(""), "The secret that Varnish wants of whoever tells it what to drop, as in its site.vcl.", _token
+        Secret(""), "The secret that Varnish wants of whoever tells it what to drop, as in its site.vcl.", _vcl_text
     )
     tag_header: str = setting("Cache-Tag", "The header of the cache tags, as the distribution names it.", _header)
     key_pair_id: str = setting(

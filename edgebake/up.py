@@ -21,6 +21,7 @@ from edgebake.readers import new_key
 from edgebake.secret import Secret, SecretUrl
 from edgebake.settings import Settings
 from edgebake.valkey import EmbeddedValkey
+from edgebake.varnish import program
 from edgebake.wiring import opened_record
 
 START_S = 60.0
@@ -47,13 +48,16 @@ class Up:
         self._folder = folder
         self._lock = lock
         self._screen = Screen(events=settings.events, steps=not wishes.as_json)
+        self._varnish = plan.has_varnish(settings)
+        if self._varnish:
+            program()
         self._sockets = plan.open_sockets(settings)
         self._valkey = (
             None if settings.redis_url else EmbeddedValkey(folder.path / "valkey", folder.secret("valkey-password"))
         )
         self._settings = self._completed(settings)
         self._front_page = folder.path / "front.html"
-        self._planned = plan.children(self._sockets, self._front_page)
+        self._planned = plan.children(self._sockets, self._front_page, varnish=self._varnish)
         self._children: dict[str, Child] = {}
         self._running: list[asyncio.Task[None]] = []
         self._stop = asyncio.Event()
@@ -68,6 +72,9 @@ class Up:
         if not completed.signing_key and completed.edge == "local":
             key = Secret(self._folder.secret("signing-key", new_key))
             completed = replace(completed, signing_key=key, key_pair_id="KLOCAL")
+        if self._varnish:
+            secret = completed.varnish_secret or Secret(self._folder.secret("varnish-secret"))
+            completed = plan.at_varnish(replace(completed, varnish_secret=secret))
         return plan.at_sockets(completed, self._sockets)
 
     async def run(self) -> None:
@@ -144,6 +151,7 @@ class Up:
             "database": self._settings.record_url,
             "token": self._settings.api_token.reveal(),
             "users": list(beginning.users),
+            "edge_kind": self._settings.edge,
             "profile": self._settings.edge_profile,
             "metrics": {name: f"{url_of(self._sockets[f'{name}_ops'])}/metrics" for name in plan.OWN_OPS},
             "pids": self._pids(),
@@ -164,13 +172,19 @@ class Up:
         return {
             "Feeds at the edge": f"{edge}/",
             "One of them": f"{edge}/feed/{user}",
-            "Edge profile": f"{self._settings.edge_profile} (EDGEBAKE_EDGE_PROFILE)",
+            **self._edge(),
             "Write API": f"{url_of(self._sockets['api'])}/api   token: {self._settings.api_token.reveal()}",
             "Health, metrics": f"{url_of(self._sockets['ops'])}/readyz, /metrics",
             **first,
             "Publish": f'{command} publish --author {user} --title "Hello, edge" --wait',
             "Stop": "Ctrl-C",
         }
+
+    def _edge(self) -> dict[str, str]:
+        """Return which edge it is, for people."""
+        if self._settings.edge == "local":
+            return {"Edge profile": f"{self._settings.edge_profile} (EDGEBAKE_EDGE_PROFILE)"}
+        return {"Edge": f"{self._settings.edge} (EDGEBAKE_EDGE)"}
 
     async def _watch(self) -> None:
         """Start Valkey again when it died, and bring new templates in; the children watch themselves."""

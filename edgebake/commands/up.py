@@ -28,15 +28,18 @@ def up(
     port: Annotated[
         int | None, typer.Option(help="The edge's port, and the next ones; 0 takes free ports.", show_default=False)
     ] = None,
+    edge: Annotated[str | None, typer.Option(help="local, varnish or cloudfront.", show_default=False)] = None,
     edge_profile: Annotated[str | None, typer.Option(help="instant or cloudfront.", show_default=False)] = None,
     no_events: Annotated[bool, typer.Option("--no-events", help="Print no line for each bake, hit, publish.")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="The data folder.", show_default=False)] = None,
 ) -> None:
-    """Start everything on this machine: storage, workers, baker, write API and a local edge. Ctrl-C stops it."""
+    """Start everything on this machine: storage, workers, baker, write API and an edge. Ctrl-C stops it."""
     from edgebake.up import Up, Wishes
 
     ports = {} if port is None else {name: port + at if port else 0 for at, name in enumerate(PORTS)}
-    found = loaded(ctx, edge_profile=edge_profile, data_dir=data_dir, events=False if no_events else None, **ports)
+    found = loaded(
+        ctx, edge=edge, edge_profile=edge_profile, data_dir=data_dir, events=False if no_events else None, **ports
+    )
     settings = found.settings
     if demo and "data_dir" not in found.sources:
         settings = replace(settings, data_dir=DEMO_DIR)
