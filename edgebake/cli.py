@@ -21,6 +21,7 @@ from edgebake.commands import (
     serve,
     show,
     up,
+    varnish,
     work,
 )
 from edgebake.errors import CommandError
@@ -36,6 +37,7 @@ app.command()(up.up)
 app.command()(serve.serve)
 app.command()(work.work)
 app.command()(edge.edge)
+app.command()(varnish.varnish)
 app.command("import")(bulk.import_)
 app.command()(client.publish)
 app.command()(client.user)
