@@ -7,7 +7,8 @@ Refusal
 ├── NoSuchDistribution, NoSuchInvalidation, NoSuchResource
 ├── InconsistentQuantities           Quantity does not count the items
 ├── MissingBody, MalformedXML        no body, or not the XML that is asked for
-└── InvalidArgument                  a bad item, marker or number, or a reference used for other items
+├── InvalidArgument                  a bad item, marker or number, or a reference used for other items
+└── AccessDenied, ServiceUnavailable where a fault was asked for
 """
 
 from typing import ClassVar
@@ -94,3 +95,17 @@ class InvalidArgument(Refusal):
     """
 
     default = "Your request contains one or more invalid invalidation paths."
+
+
+class AccessDenied(Refusal):
+    """The caller may not do this. The local edge says so only where that was asked for."""
+
+    status = 403
+    default = "User is not authorized to perform this action."
+
+
+class ServiceUnavailable(Refusal):
+    """The API is down. The local edge says so only where that was asked for."""
+
+    status = 503
+    default = "CloudFront is temporarily unavailable."
