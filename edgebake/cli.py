@@ -18,6 +18,7 @@ from edgebake.commands import (
     park,
     purge,
     recompute,
+    report,
     serve,
     show,
     up,
@@ -48,6 +49,7 @@ app.command()(recompute.recompute)
 app.command()(purge.purge)
 app.command()(audit.audit)
 app.command()(budget.budget)
+app.command()(report.report)
 app.add_typer(park.app, name="park")
 app.command("id")(ids.id_)
 app.command()(show.config)
