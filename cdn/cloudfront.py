@@ -90,6 +90,12 @@ class CloudFrontEdge:
             "invalidate '/*' once)."
         )
 
+    async def describe(self) -> dict[str, Any]:
+        """Return the distribution and its policies, as ``awsjson`` reads them."""
+        from cdn.describe import describe  # noqa: PLC0415 - doctor alone asks
+
+        return await self._call("its configuration and policies", lambda client: describe(client, self._distribution))
+
     async def invalidate(self, batch: Batch) -> Receipt:
         """Create the invalidation, or find the one that the same batch created before."""
         items = [f"#{tag}" for tag in batch.tags]

@@ -25,7 +25,8 @@ UNKNOWN = "NoSuchInvalidation"
 SIGN_ANEW = "give Edgebake credentials that are valid, and check this machine's clock"
 REMEDIES = {
     "AccessDenied": "allow cloudfront:CreateInvalidation, cloudfront:GetInvalidation and "
-    "cloudfront:GetDistributionConfig on the distribution to Edgebake's role",
+    "cloudfront:GetDistributionConfig on the distribution to Edgebake's role (doctor: GetCachePolicy, "
+    "GetOriginRequestPolicy and GetResponseHeadersPolicy on its policies, too)",
     "BatchTooLarge": "lower the number of items in a batch",
     "ExpiredToken": SIGN_ANEW,
     "InvalidClientTokenId": SIGN_ANEW,

@@ -17,6 +17,9 @@ PRIVATE = ("/private/ada", "/private/ada/feed.json", "/private/ada/after/p1/feed
 CLOSED = ("/", "/api/users/ada", "/ops", "/metrics", "/readyz", "/wp-login.php")
 """Paths that have to end at the edge."""
 
+SHIELDED_TIERS = 3
+"""Caches between a browser and the origin where Origin Shield is on [origin-shield]."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:
@@ -27,6 +30,8 @@ class Expected:
     life: float = 330.0
     """How long an answer may be asked to live: its TTL and the larger stale window."""
     origin_timeout: float = 5.0
+    tiers: int = 2
+    """Caches between a browser and the origin."""
 
 
 def judge(distribution: Distribution, expected: Expected) -> list[Finding]:
@@ -214,6 +219,16 @@ def _access(distribution: Distribution) -> Iterator[Finding]:
 def _origins(distribution: Distribution, expected: Expected) -> Iterator[Finding]:
     for origin in _feeds_origins(distribution):
         where = f"origin '{origin.id}'"
+        if origin.shield and expected.tiers < SHIELDED_TIERS:
+            yield Finding(
+                "tiers",
+                "error",
+                where,
+                f"Origin Shield is on, in '{origin.shield}', and EDGEBAKE_TIERS is {expected.tiers}",
+                "an answer may live once in each tier, edge location, regional cache and shield: the horizon is "
+                "reckoned too short, and the ledger forgets what an edge still has",
+                f"set EDGEBAKE_TIERS to {SHIELDED_TIERS}, or turn Origin Shield off",
+            )
         bound = origin.completion_timeout_s
         if bound is None or bound > expected.origin_timeout:
             yield Finding(
