@@ -343,7 +343,7 @@ class Desk:
 
 def key_of(user: str) -> Key:
     """Return the cache key of a user's feed."""
-    return Key(f"/feed/{user}", True)
+    return Key(f"/feed/{user}", "gzip")
 
 
 def user_of(key: Key) -> str:

@@ -13,7 +13,6 @@ from itertools import count
 from random import Random
 
 from bench.timed import Clock
-from cdn.local.config import TtlPolicy
 from cdn.local.decision import (
     NOT_MODIFIED,
     FallBack,
@@ -22,6 +21,7 @@ from cdn.local.decision import (
     Life,
     Pass,
     Renew,
+    Rules,
     Serve,
     ServeAndRefresh,
     Store,
@@ -32,7 +32,7 @@ from cdn.local.decision import (
 from cdn.local.objects import Key, Object, Objects
 from cdn.local.results import Result
 
-TTL = TtlPolicy(max=3600)
+RULES = Rules(max_ttl=3600)
 WAY_S = (0.01, 0.03)
 """Seconds from a location to the shield and from there to the origin, one way: at least, at most."""
 
@@ -137,12 +137,12 @@ class Tier:
     def _land(self, key: Key, held: Object | None, got: Object) -> None:
         """Keep what may be kept, and answer whoever waits."""
         same = held is not None and held.etag == got.etag
-        head = Head(NOT_MODIFIED if same else got.status, got.cache_control, True)
+        head = Head(NOT_MODIFIED if same else got.status, got.cache_control)
         result = Result.MISS
-        match on_answer(held, head, self._clock.now, TTL):
-            case Store(_, life):
+        match on_answer(held, head, self._clock.now, RULES):
+            case Store(life=life):
                 got = self._put(got, life)
-            case Renew(held, _, life):  # it keeps the tags that it had
+            case Renew(held=held, life=life):  # it keeps the tags that it had
                 result = Result.REFRESH_HIT
                 got = held if life is None else self._put(held, life)
             case Pass() | FallBack() | Tell():

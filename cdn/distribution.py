@@ -201,3 +201,17 @@ def ours(
     )
     none_kept = MappingProxyType(dict.fromkeys(ERRORS, 0.0))
     return Distribution(distribution, tag_header, behaviors, (origin,), none_kept)
+
+
+def plain(*, distribution: str = "LOCALEDGE", domain: str = "origin.invalid", tag_header: str) -> Distribution:
+    """Return a distribution for any site: every path, and what the origin says decides.
+
+    As with AWS's managed policies UseOriginCacheControlHeaders-QueryStrings and AllViewerExceptHostHeader, but
+    without cookies: forwarded, they would end collapsing and revalidation.
+    """
+    policy = CachePolicy("plain", default_ttl=0.0, queries=ALL)
+    viewer = OriginRequestPolicy("plain", queries=ALL, headers=ALL)
+    methods = ("GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE")
+    behavior = Behavior("*", policy, viewer, methods=methods, compress=True, viewer_protocol="allow-all")
+    none_kept = MappingProxyType(dict.fromkeys(ERRORS, 0.0))
+    return Distribution(distribution, tag_header, (behavior,), (OriginSettings("origin", domain),), none_kept)

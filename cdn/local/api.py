@@ -77,7 +77,7 @@ class _Api:
         return _xml(documents.distribution_config(self._config), headers=ETAG)
 
     def _check_distribution(self, request: Request) -> None:
-        if request.path_params["distribution"] != self._config.distribution:
+        if request.path_params["distribution"] != self._config.distribution.id:
             raise NoSuchDistribution
 
     def _document(self, of: Invalidation) -> bytes:

@@ -12,6 +12,7 @@ from cdn.local.origin import Origin
 from cdn.local.places import Place
 from cdn.local.proxy import Proxy
 from cdn.local.results import Entry
+from cdn.local.tier import Tier, TierConfig
 
 UVICORN: dict[str, Any] = {"server_header": False, "date_header": False, "access_log": False, "lifespan": "off"}
 """How uvicorn is to serve both applications: as CloudFront does, the proxy passes on the origin's Date and Server."""
@@ -30,7 +31,10 @@ class LocalEdge:
         self._origin = Origin(config)
         place = Place("LOCAL1-C1", self._objects.drop, config.profile.effect_s, config.clock)
         self.invalidations = Invalidations(config.profile, [place], config.clock)
-        self.proxy = Proxy(config, self._objects, self._origin, self.invalidations.settle)
+        told = TierConfig(config.clock, config.distribution.tag_header, config.late_answers)
+        settle = self.invalidations.settle
+        self._tier = Tier("edge", told, self._objects, self._origin, settle, faces_viewers=True)
+        self.proxy = Proxy(config, self._tier)
         self.api: App = create_api(config, self.invalidations)
 
     async def start(self) -> None:
@@ -39,7 +43,7 @@ class LocalEdge:
 
     async def close(self) -> None:
         """Give up the fetches under way and close the connections."""
-        await self.proxy.flights.close()
+        await self._tier.flights.close()
         await self._origin.close()
 
     @property
@@ -55,4 +59,4 @@ class LocalEdge:
 
     async def idle(self) -> None:
         """Wait until no fetch from the origin is under way."""
-        await self.proxy.flights.landed()
+        await self._tier.flights.landed()

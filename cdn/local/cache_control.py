@@ -1,17 +1,20 @@
 """Reads Cache-Control (RFC 9111 §5.2)."""
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 UNCACHEABLE = frozenset(("no-store", "private", "no-cache"))
+DIRECTIVE = re.compile(r'[ \t]*([^\s,;="]+)(?:[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"?|[^,]*))?[^,]*(?:,|$)')
+"""A name, an argument that may be quoted and hold commas, and whatever else comes before the next comma."""
 
 
-def parse(value: str) -> dict[str, str]:
+@lru_cache(maxsize=4_096)
+def parse(value: str) -> Mapping[str, str]:
     """Return the directives, names in lower case, values unquoted; one without a value has ""."""
     directives: dict[str, str] = {}
-    for part in value.split(","):
-        name, _, argument = part.partition("=")
-        if name := name.strip().lower():
-            directives.setdefault(name, argument.strip().strip('"'))
+    for name, argument in DIRECTIVE.findall(value):
+        directives.setdefault(name.lower(), argument.strip().strip('"'))
     return directives
 
 

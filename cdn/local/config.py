@@ -5,18 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cdn.distribution import Distribution, ours
+
 Clock = Callable[[], float]
 """Seconds that never go back. What falls due is looked up when something is asked, so a test moves time at will."""
-
-
-@dataclass(frozen=True, slots=True)
-class TtlPolicy:
-    """How long an answer may be kept, in seconds: the TTLs of a cache policy, and of errors without a directive."""
-
-    min: float = 0.0
-    default: float = 86_400.0
-    max: float = 31_536_000.0
-    error_min: float = 0.0  # CloudFront's own default is 10, its template for Edgebake sets 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +46,11 @@ class LocalEdgeConfig:
 
     origin: str
     """URL of the origin, without a path."""
+    distribution: Distribution = field(default_factory=ours)
+    """What it runs: behaviours, policies, time-outs. All its origins are the one at ``origin``."""
     profile: Profile = INSTANT
-    ttl: TtlPolicy = field(default_factory=TtlPolicy)
-    tag_header: str = "Cache-Tag"
-    distribution: str = "LOCALEDGE"
     front_page: bytes | Callable[[], bytes] = b""
-    """The HTML answered at ``/``; empty: 404."""
-    paths: tuple[str, ...] = ("/feed", "/private", "/author", "/post", "/static", "/live")
-    """What reaches the origin: these paths and what is below them."""
-    viewer_cache_control: str | None = "no-cache"
-    """What the viewer is told in ``Cache-Control``; None leaves the origin's."""
-    remove_headers: tuple[str, ...] = ()
-    """Headers of the origin that no viewer sees, besides the tag header, which none ever does."""
-    response_completion_timeout_s: float = 5.0
-    """The longest an answer from the origin may take, connecting and body included."""
+    """The HTML answered at ``/``; empty: what the distribution says of that path."""
     origin_connections: int = 128
     max_bytes: int = 256 * 1024 * 1024
     """Of all objects together; the least recently used go first."""

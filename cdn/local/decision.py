@@ -1,18 +1,42 @@
 """What the edge does with a request and with an answer: CloudFront's caching rules as pure functions.
 
-Nothing here waits or keeps anything; ``proxy`` performs what is decided. Times are seconds of the edge's clock.
-The rules are those of the CloudFront Developer Guide, Expiration and HTTPStatusCodes.
+Nothing here waits or keeps anything; ``tier`` performs what is decided. Times are seconds of the edge's clock.
+The rules are those of the CloudFront Developer Guide, Expiration, HTTPStatusCodes and
+RequestAndResponseBehaviorCustomOrigin; docs/local-edge.md has each with its page and its test.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Generic, TypeVar, assert_never
 
+from cdn.distribution import ERROR_TTL_S, Behavior, Distribution
 from cdn.local.cache_control import UNCACHEABLE, parse, seconds
-from cdn.local.config import LateAnswers, TtlPolicy
+from cdn.local.config import LateAnswers
 
 SERVER_ERROR = 500
 CLIENT_ERROR = 400
 NOT_MODIFIED = 304
+ALWAYS_KEPT = frozenset((404, 414, 500, 501, 502, 503, 504))
+"""Errors that are kept whatever the origin says [HTTPStatusCodes]; others where it sends max-age or s-maxage."""
+NEVER_KEPT = frozenset((416,))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a behaviour and its distribution say of caching."""
+
+    min_ttl: float = 0.0
+    default_ttl: float = 86_400.0
+    max_ttl: float = 31_536_000.0
+    errors: Mapping[int, float] = field(default_factory=dict)
+    """How long an error is kept at least, by status; ERROR_TTL_S where it is not listed."""
+    collapses: bool = True
+    revalidates: bool = True
+
+    def error_ttl(self, status: int) -> float:
+        """Return how long an error is kept at least."""
+        return self.errors.get(status, ERROR_TTL_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +47,8 @@ class Life:
     fresh_until: float
     refresh_until: float
     fallback_until: float
+    quiet_until: float = 0.0
+    """Until then it is served, stale as it is, without asking an origin that has just failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +63,16 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the decisions need to know of an answer. ``whole``: it cannot have been cut off unnoticed."""
+    """What the decisions need to know of an answer."""
 
     status: int
     cache_control: str
-    whole: bool
+    expires: float | None = None
+    """In how many seconds it expires by its ``Expires``, None without one."""
+    age: float = 0.0
+    """How old the origin says it is, in seconds."""
+    varies_always: bool = False
+    """``Vary: *``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +112,7 @@ class Store(Generic[A]):
 
     answer: A
     life: Life
+    shared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +122,15 @@ class Renew(Generic[H, A]):
     held: H
     answer: A
     life: Life | None
+    shared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class FallBack(Generic[H]):
-    """The origin fails and what is held may be served stale."""
+    """The origin fails and what is held may be served stale, with this life."""
 
     held: H
+    life: Life
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,52 +143,78 @@ class Pass(Generic[A]):
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Tell all who wait that the origin failed."""
+    """Tell all who wait that the origin failed, and whoever comes during this life."""
 
     failed: Failed
+    life: Life | None = None
+
+
+FETCH = Fetch()
+
+
+def rules_of(distribution: Distribution, behavior: Behavior) -> Rules:
+    """Return the rules of a behaviour. With cookies forwarded, nothing is collapsed or revalidated."""
+    cache, alone = behavior.cache, behavior.forwards_cookies
+    return Rules(
+        cache.min_ttl,
+        cache.default_ttl,
+        cache.max_ttl,
+        distribution.error_min_ttl,
+        collapses=not alone and cache.max_ttl > 0,
+        revalidates=not alone,
+    )
 
 
 def on_request(held: H | None, now: float) -> Serve[H] | ServeAndRefresh[H] | Fetch:
     """Decide what a request gets."""
     if held is None:
-        return Fetch()
-    if now < held.life.fresh_until:
+        return FETCH
+    if now < held.life.fresh_until or now < held.life.quiet_until:
         return Serve(held)
     if now < held.life.refresh_until:
         return ServeAndRefresh(held)
-    return Fetch()
+    return FETCH
 
 
 def on_answer(
-    held: H | None, answer: A | Failed, now: float, ttl: TtlPolicy
+    held: H | None, answer: A | Failed, now: float, rules: Rules
 ) -> Store[A] | Renew[H, A] | FallBack[H] | Pass[A] | Tell:
     """Decide what becomes of an answer, where ``held`` is the object that was to be refreshed."""
     if held is not None and answer.status >= SERVER_ERROR and now < held.life.fallback_until:
-        return FallBack(held)
+        return FallBack(held, replace(held.life, quiet_until=now + rules.error_ttl(answer.status)))
     if isinstance(answer, Failed):
-        return Tell(answer)
-    if held is not None and answer.status == NOT_MODIFIED:
-        return Renew(held, answer, life_of(held.status, answer.cache_control or held.cache_control, now, ttl))
-    life = life_of(answer.status, answer.cache_control, now, ttl)
-    if life is None or not answer.whole or answer.status == NOT_MODIFIED:
-        return Pass(answer, shared=_is_shared_error(answer))
-    return Store(answer, life)
+        return Tell(answer, life_of(Head(answer.status, ""), now, rules))
+    if answer.status == NOT_MODIFIED:
+        return _on_not_modified(held, answer, now, rules)
+    life, shared = life_of(answer, now, rules), _is_shared(answer, rules)
+    return Pass(answer, shared) if life is None else Store(answer, life, shared)
 
 
-def life_of(status: int, cache_control: str, now: float, ttl: TtlPolicy) -> Life | None:
+def _on_not_modified(held: H | None, answer: A, now: float, rules: Rules) -> Renew[H, A] | Pass[A]:
+    if held is None:  # the viewer's own If-None-Match was forwarded: for nobody else
+        return Pass(answer, shared=False)
+    said = answer.cache_control or held.cache_control
+    told = Head(held.status, said, answer.expires, answer.age)
+    return Renew(held, answer, life_of(told, now, rules), _is_shared(told, rules))
+
+
+def life_of(answer: Head, now: float, rules: Rules) -> Life | None:
     """Return how long an answer may be kept from ``now``, None where it may not be.
 
     Both stale windows end at the maximum TTL. Without ``stale-if-error`` CloudFront still serves an expired
-    object while the origin fails.
+    object while the origin fails, one that was never fresh as well.
     """
-    directives = parse(cache_control)
-    lifetime = _lifetime(status, directives, ttl)
-    if lifetime <= 0:
+    directives = parse(answer.cache_control)
+    lifetime = _lifetime(answer, directives, rules)
+    if lifetime is None:
         return None
-    fresh, end = now + lifetime, now + max(ttl.max, lifetime)
+    since = now - answer.age if isfinite(answer.age) else now
+    fresh, end = now + lifetime, now + max(rules.max_ttl, lifetime)
     refresh = seconds(directives, "stale-while-revalidate") or 0.0
     fallback = seconds(directives, "stale-if-error")
-    return Life(now, fresh, min(fresh + refresh, end), end if fallback is None else min(fresh + fallback, end))
+    if fallback is None:  # an error covers for nothing unless it says so
+        fallback = 0.0 if answer.status >= CLIENT_ERROR else rules.max_ttl
+    return Life(since, fresh, min(fresh + refresh, end), min(fresh + fallback, end))
 
 
 def keeps_late_answer(began: float, last_drop: float, policy: LateAnswers) -> bool:
@@ -168,19 +228,45 @@ def keeps_late_answer(began: float, last_drop: float, policy: LateAnswers) -> bo
             assert_never(policy)
 
 
-def _lifetime(status: int, directives: dict[str, str], ttl: TtlPolicy) -> float:
-    is_error = status >= CLIENT_ERROR
-    least = ttl.error_min if is_error else ttl.min
+def _lifetime(answer: Head, directives: Mapping[str, str], rules: Rules) -> float | None:
+    """Return for how many seconds an answer is fresh, None where it is not kept."""
+    forbidden = not UNCACHEABLE.isdisjoint(directives)
+    asked = None if forbidden else _asked(answer, directives)
+    if answer.status >= CLIENT_ERROR:
+        return _error_lifetime(answer.status, asked, rules)
+    if rules.max_ttl <= 0 or (forbidden and rules.min_ttl <= 0):
+        return None
+    if forbidden:
+        return rules.min_ttl
+    if answer.varies_always and rules.min_ttl <= 0:
+        return 0.0
+    return max(rules.min_ttl, min(rules.default_ttl if asked is None else asked, rules.max_ttl))
+
+
+def _error_lifetime(status: int, asked: float | None, rules: Rules) -> float | None:
+    if status in NEVER_KEPT or (asked is None and status not in ALWAYS_KEPT):
+        return None
+    lifetime = max(rules.error_ttl(status), min(asked or 0.0, rules.max_ttl))
+    return lifetime if lifetime > 0 else None
+
+
+def _asked(answer: Head, directives: Mapping[str, str]) -> float | None:
+    """Return the lifetime that the origin asks for: s-maxage goes before max-age, that before Expires.
+
+    It began when the answer was made, ``age`` seconds ago (RFC 9111 §4.2; the guide says nothing of Age).
+    """
+    for name in ("s-maxage", "max-age"):
+        if (asked := seconds(directives, name)) is not None:
+            return max(0.0, asked - answer.age)
+    return None if answer.expires is None else max(0.0, answer.expires - answer.age)
+
+
+def _is_shared(answer: Head, rules: Rules) -> bool:
+    """Tell whether waiters get the answer too: not with minimum TTL 0 and one of these directives."""
+    if rules.min_ttl > 0:
+        return True
+    directives = parse(answer.cache_control)
     if not UNCACHEABLE.isdisjoint(directives):
-        return least
-    asked = seconds(directives, "s-maxage")
-    if asked is None:
-        asked = seconds(directives, "max-age")
-    if asked is None:
-        asked = 0.0 if is_error else ttl.default
-    return max(least, min(asked, ttl.max))
-
-
-def _is_shared_error(answer: Head) -> bool:
-    """Tell whether waiters get an error that is not kept: sending each to an origin that fails would help nobody."""
-    return answer.status >= SERVER_ERROR and UNCACHEABLE.isdisjoint(parse(answer.cache_control))
+        return False
+    name = "s-maxage" if "s-maxage" in directives else "max-age"
+    return seconds(directives, name) != 0.0

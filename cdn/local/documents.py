@@ -5,13 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from cdn.local.config import LocalEdgeConfig
+from cdn.local.configuration import Node, configuration
 from cdn.local.invalidations import Invalidation, Page
 from cdn.local.refusals import InconsistentQuantities, MalformedXML, Refusal
 
 NAMESPACE = "http://cloudfront.amazonaws.com/doc/2020-05-31/"
-
-Node = str | int | bool | Mapping[str, "Node"] | Sequence[tuple[str, "Node"]]
-"""A document as plain values; pairs where a name comes more than once."""
 
 
 class BatchDocument(NamedTuple):
@@ -48,7 +46,7 @@ def read_batch(body: bytes) -> BatchDocument:
 
 def error(refusal: Refusal, request_id: str) -> bytes:
     """Return the document of an error."""
-    told = {"Type": "Sender", "Code": refusal.code, "Message": str(refusal)}
+    told = {"Type": "Sender" if refusal.status < 500 else "Receiver", "Code": refusal.code, "Message": str(refusal)}
     return render("ErrorResponse", {"Error": told, "RequestId": request_id})
 
 
@@ -71,46 +69,28 @@ def invalidations(page: Page, complete: Sequence[bool], marker: str, size: int) 
 
 def distribution_config(config: LocalEdgeConfig) -> bytes:
     """Return the document of the distribution's configuration."""
-    return render("DistributionConfig", _distribution_config(config))
+    return render("DistributionConfig", _configured(config))
 
 
 def distribution(config: LocalEdgeConfig, started: str, in_progress: int) -> bytes:
     """Return the document of the distribution."""
+    name = config.distribution.id
     return render(
         "Distribution",
         {
-            "Id": config.distribution,
-            "ARN": f"arn:aws:cloudfront::000000000000:distribution/{config.distribution}",
+            "Id": name,
+            "ARN": f"arn:aws:cloudfront::000000000000:distribution/{name}",
             "Status": "Deployed",
             "LastModifiedTime": started,
             "InProgressInvalidationBatches": in_progress,
-            "DomainName": f"{config.distribution.lower()}.cloudfront.net",
-            "DistributionConfig": _distribution_config(config),
+            "DomainName": f"{name.lower()}.cloudfront.net",
+            "DistributionConfig": _configured(config),
         },
     )
 
 
-def _distribution_config(config: LocalEdgeConfig) -> dict[str, Node]:
-    origin: Node = {
-        "Id": "origin",
-        "DomainName": config.origin.partition("://")[2].partition(":")[0],
-        "ResponseCompletionTimeout": round(config.response_completion_timeout_s),
-    }
-    behaviour: Node = {
-        "TargetOriginId": "origin",
-        "ViewerProtocolPolicy": "allow-all",
-        "MinTTL": round(config.ttl.min),
-        "DefaultTTL": round(config.ttl.default),
-        "MaxTTL": round(config.ttl.max),
-    }
-    return {
-        "CallerReference": config.distribution,
-        "Origins": {"Quantity": 1, "Items": {"Origin": origin}},
-        "DefaultCacheBehavior": behaviour,
-        "Comment": f"Edgebake's local edge, profile {config.profile.name}",
-        "Enabled": True,
-        "CacheTagConfig": {"HeaderName": config.tag_header},
-    }
+def _configured(config: LocalEdgeConfig) -> dict[str, Node]:
+    return configuration(config.distribution, f"Edgebake's local edge, profile {config.profile.name}")
 
 
 def _summary(of: Invalidation, complete: bool) -> dict[str, Node]:

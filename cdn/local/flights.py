@@ -3,8 +3,9 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from cdn.local.decision import Failed
 from cdn.local.objects import Key, Object
 from cdn.local.results import Result
 
@@ -18,6 +19,8 @@ class Landing:
     reply: Object
     result: Result
     shared: bool
+    failed: Failed | None = None
+    """Why the origin gave no answer, where it gave none."""
 
 
 Fetcher = Callable[[], Awaitable[Landing]]
@@ -44,7 +47,7 @@ class Flights:
         landing = await asyncio.shield(task)
         if not landing.shared:
             return self._note(key, await fetch())
-        return Landing(landing.reply, landing.result.for_followers(), shared=True)
+        return replace(landing, result=landing.result.for_followers())
 
     def start(self, key: Key, fetch: Fetcher) -> asyncio.Task[Landing]:
         """Start a fetch, unless one is under way, and let whoever comes join it."""

@@ -15,10 +15,16 @@ MAX_TAG_LENGTH = 256
 
 
 class Key(NamedTuple):
-    """The cache key: the path as it was spelt, and Accept-Encoding, normalised to gzip or none."""
+    """The cache key."""
 
     path: str
-    gzip: bool
+    """The path as it was spelt, with those query strings that the cache policy takes, in the order they came in."""
+    encoding: str = ""
+    """Accept-Encoding, normalised: ``gzip``, ``br``, ``br,gzip`` or nothing."""
+    extra: tuple[str, ...] = ()
+    """The headers and cookies that the cache policy takes."""
+    piece: str = ""
+    """What of the object: all, ``HEAD`` or the range that was asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +36,10 @@ class Object(Held):
     headers: Headers
     origin_headers: Headers
     tags: frozenset[str]
+    modified: bytes | None = None
+    """Its Last-Modified."""
+    found: str = "origin"
+    """Where it was found by the tier that holds it: at the origin, or in which tier above."""
 
     @property
     def size(self) -> int:
@@ -56,6 +66,7 @@ class Objects:
         self._max_bytes = max_bytes
         self._by_key: OrderedDict[Key, Object] = OrderedDict()
         self._by_tag: dict[str, set[Key]] = {}
+        self._by_path: dict[str, set[Key]] = {}
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -71,10 +82,16 @@ class Objects:
         return found
 
     def put(self, stored: Object) -> None:
-        """Keep an object in place of the one under its key; the least recently used make room."""
+        """Keep an object in place of the one under its key; the least recently used make room.
+
+        Pieces of another version than this one go, so that no viewer gets parts of two.
+        """
         self.remove(stored.key)
+        for key in self._other_versions(stored):
+            self.remove(key)
         self._by_key[stored.key] = stored
         self.bytes += stored.size
+        self._by_path.setdefault(stored.key.path, set()).add(stored.key)
         for tag in stored.tags:
             self._by_tag.setdefault(tag, set()).add(stored.key)
         while self.bytes > self._max_bytes:
@@ -86,11 +103,9 @@ class Objects:
         if stored is None:
             return
         self.bytes -= stored.size
+        _discard(self._by_path, key.path, key)
         for tag in stored.tags:
-            keys = self._by_tag[tag]
-            keys.discard(key)
-            if not keys:
-                del self._by_tag[tag]
+            _discard(self._by_tag, tag, key)
 
     def drop(self, item: str) -> int:
         """Drop every variant of every object that an item names, and return how many there were."""
@@ -106,4 +121,22 @@ class Objects:
             return ()
         if item.endswith("*"):
             return [key for key in self._by_key if key.path.startswith(item[:-1])]
-        return [key for gzip in (False, True) if (key := Key(item, gzip)) in self._by_key]
+        return self._by_path.get(item, ())
+
+    def _other_versions(self, stored: Object) -> list[Key]:
+        """Return the pieces of the same object with another ETag, or the object where a piece is stored."""
+        variant, keys = stored.key[:3], self._by_path.get(stored.key.path, ())
+        return [
+            key
+            for key in keys
+            if key[:3] == variant
+            and (key.piece or stored.key.piece)
+            and (stored.etag is None or self._by_key[key].etag != stored.etag)
+        ]
+
+
+def _discard(index: dict[str, set[Key]], name: str, key: Key) -> None:
+    keys = index[name]
+    keys.discard(key)
+    if not keys:
+        del index[name]

@@ -1,28 +1,38 @@
-"""The origin, as the edge sees it: one GET, whole and in time, or a failure."""
+"""The origin, as the edge sees it: one request, whole and in time, or a failure."""
 
 import asyncio
+import re
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from time import time
 
 import aiohttp
 from yarl import URL
 
 from cdn.local.config import LocalEdgeConfig
 from cdn.local.decision import Failed, Head
-from cdn.local.objects import Headers, Key
+from cdn.local.objects import Headers
+from cdn.local.request import Request
+from cdn.local.viewer import value_of
 
 IDLE_S = 4.0
 """How long an idle connection is kept: less than the 5 s after which uvicorn closes its end."""
 MAX_HEADER = 20_480
 CHUNK = 65_536
-NO_BODY = frozenset((204, 304))
+DATE = re.compile(rb"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT")
+UNREADABLE = float("inf")
+"""The age of an answer whose ``Age`` cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Head):
-    """What the origin answered. Header names are in lower case."""
+    """What the origin answered, or a tier. Header names are in lower case."""
 
-    headers: Headers
-    body: bytes
+    headers: Headers = ()
+    body: bytes = b""
+    found: str = "origin"
+    """Where it was: ``origin``, or the name of a tier."""
 
 
 class Origin:
@@ -30,9 +40,9 @@ class Origin:
 
     def __init__(self, config: LocalEdgeConfig) -> None:
         self._base = config.origin.rstrip("/")
-        self._timeout_s = config.response_completion_timeout_s
+        self._settings = {origin.id: origin for origin in config.distribution.origins}
         self._max_bytes = config.max_object_bytes
-        self._via = f"1.1 {config.distribution.lower()}.cloudfront.net (CloudFront)"
+        self._via = f"1.1 {config.distribution.id.lower()}.cloudfront.net (CloudFront)"
         self._connections = config.origin_connections
         self._opened: aiohttp.ClientSession | None = None
 
@@ -43,18 +53,22 @@ class Origin:
             timeout=aiohttp.ClientTimeout(total=None),  # ours is exact and takes in the wait for a connection
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
+            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
             max_line_size=MAX_HEADER,
             max_field_size=MAX_HEADER,
         )
 
-    async def get(self, key: Key, etag: bytes | None) -> Answer | Failed:
-        """Fetch a key, with ``If-None-Match`` where there is an ETag. Never longer than the completion time-out."""
+    async def get(self, request: Request) -> Answer | Failed:
+        """Ask. Never longer than the completion time-out, nor between two packets than the read time-out."""
+        settings = self._settings.get(request.route.behavior.origin)
+        whole_s = settings.completion_timeout_s if settings else None
+        read = aiohttp.ClientTimeout(total=None, sock_read=settings.read_timeout_s if settings else None)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._get(key, etag)
-        except TimeoutError:
-            return Failed(504, f"the origin's answer was not complete after {self._timeout_s:g} s")
+            async with asyncio.timeout(whole_s):
+                return await self._get(request, read)
+        except TimeoutError:  # aiohttp's too
+            waited = f"complete after {whole_s:g} s" if whole_s else f"there after {read.sock_read} s"
+            return Failed(504, f"the origin's answer was not {waited}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Failed(502, f"{type(error).__name__}: {error}")
 
@@ -69,32 +83,69 @@ class Origin:
             raise RuntimeError("the local edge was not started: await start() in the loop that serves it")
         return self._opened
 
-    async def _get(self, key: Key, etag: bytes | None) -> Answer | Failed:
-        # encoded: the path goes out as it came in; yarl would resolve dots and so leave the allowed prefixes
-        url = URL(self._base + key.path, encoded=True)
-        async with self._session.get(url, headers=self._headers(key, etag), allow_redirects=False) as response:
+    async def _get(self, request: Request, limits: aiohttp.ClientTimeout) -> Answer | Failed:
+        # encoded: the path goes out as it came in; yarl would resolve its dots
+        url = URL(self._base + request.target, encoded=True)
+        asked = self._session.request(
+            request.method,
+            url,
+            headers=self._headers(request),
+            data=request.body or None,
+            allow_redirects=False,
+            timeout=limits,
+        )
+        async with asked as response:
             body = bytearray()
             async for chunk in response.content.iter_chunked(CHUNK):
                 body += chunk
                 if len(body) > self._max_bytes:
                     return Failed(502, f"the origin's answer has more than {self._max_bytes} bytes")
             headers = tuple((name.lower(), value) for name, value in response.raw_headers)
-        return Answer(response.status, _cache_control(response), _is_whole(response), headers, bytes(body))
+        return answered(response.status, headers, bytes(body))
 
-    def _headers(self, key: Key, etag: bytes | None) -> dict[str, str]:
-        headers = {"User-Agent": "Amazon CloudFront", "Via": self._via}
-        if key.gzip:
-            headers["Accept-Encoding"] = "gzip"
-        if etag is not None:
-            headers["If-None-Match"] = etag.decode("latin-1")
-        return headers
-
-
-def _cache_control(response: aiohttp.ClientResponse) -> str:
-    return ",".join(response.headers.getall("Cache-Control", ()))
+    def _headers(self, request: Request) -> list[tuple[str, str]]:
+        forwarded = request.forwarded()
+        agent = [] if any(name == "user-agent" for name, _ in forwarded) else [("User-Agent", "Amazon CloudFront")]
+        via = request.headers.get(b"via")
+        joined = f"{via.decode('latin-1')}, {self._via}" if via else self._via
+        return [*forwarded, *agent, ("Via", joined)]
 
 
-def _is_whole(response: aiohttp.ClientResponse) -> bool:
-    """Tell whether the body's end was marked: a body that ends with its connection may have been cut off."""
-    framed = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
-    return framed or response.status in NO_BODY
+def answered(status: int, headers: Headers, body: bytes, found: str = "origin") -> Answer:
+    """Return an answer with what the decisions need to know of its headers."""
+    varies = value_of(headers, b"vary") or b""
+    return Answer(
+        status,
+        (value_of(headers, b"cache-control") or b"").decode("latin-1"),
+        _expires(headers),
+        _age(value_of(headers, b"age")),
+        any(part.strip() == b"*" for part in varies.split(b",")),
+        headers,
+        body,
+        found,
+    )
+
+
+def _expires(headers: Headers) -> float | None:
+    """Return in how many seconds an answer expires by ``Expires``, from its ``Date``; what is no date has expired."""
+    expires = value_of(headers, b"expires")
+    if expires is None:
+        return None
+    until, sent = _date(expires), _date(value_of(headers, b"date") or b"")
+    if until is None:
+        return 0.0
+    return max(0.0, until.timestamp() - (sent.timestamp() if sent else time()))
+
+
+def _age(value: bytes | None) -> float:
+    """Return the origin's ``Age`` (RFC 9111 §5.1); one that cannot be read is older than anything is kept."""
+    if value is None:
+        return 0.0
+    return float(value) if value.isdigit() else UNREADABLE
+
+
+def _date(value: bytes) -> datetime | None:
+    try:
+        return parsedate_to_datetime(value.decode("latin-1")) if DATE.fullmatch(value) else None
+    except ValueError:  # the 31st of February
+        return None

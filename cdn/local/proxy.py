@@ -1,187 +1,168 @@
-"""The caching reverse proxy: performs what ``decision`` decides."""
+"""What faces the viewers: chooses the behaviour, refuses, asks its cache, and tells each viewer what is for them."""
 
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from time import perf_counter
-from typing import assert_never
+from typing import NamedTuple
 
+from cdn.distribution import Behavior
 from cdn.local.asgi import Receive, Scope, Send, not_http, respond
 from cdn.local.config import LocalEdgeConfig
-from cdn.local.decision import (
-    CLIENT_ERROR,
-    NOT_MODIFIED,
-    SERVER_ERROR,
-    Failed,
-    FallBack,
-    Fetch,
-    Life,
-    Pass,
-    Renew,
-    Serve,
-    ServeAndRefresh,
-    Store,
-    Tell,
-    keeps_late_answer,
-    on_answer,
-    on_request,
-)
-from cdn.local.flights import Flights, Landing
-from cdn.local.objects import Headers, Key, Object, Objects, tags_of
-from cdn.local.origin import Answer, Origin
+from cdn.local.decision import CLIENT_ERROR, NOT_MODIFIED, Serve
+from cdn.local.flights import Landing
+from cdn.local.objects import Object
+from cdn.local.ranges import Part, is_current, part_of
+from cdn.local.request import HEAD, Request, headers_of
 from cdn.local.results import Entry, Log, Result
-from cdn.local.viewer import NOT_IN_304, NOT_RENEWED, ViewerHeaders, is_match, value_of, wants_gzip
+from cdn.local.route import RequestHeaders, Route, route_of
+from cdn.local.tier import NO_LIFE, OK, PLAIN, Tier
+from cdn.local.viewer import NOT_IN_304, is_unchanged, value_of
 
 MAX_URL = 8_192
-OK = 200
-NO_LIFE = Life(0.0, 0.0, 0.0, 0.0)
-"""The life of what is served once and not kept."""
-PLAIN = b"text/plain; charset=utf-8"
+MAX_REQUEST = 20_480
+"""Bytes of path, query string and headers together."""
+MAX_BODY = 16 * 1024 * 1024
 HTML = b"text/html; charset=utf-8"
+NOWHERE = "-nowhere"
+"""How the name of a viewer-request function ends that answers 404. Others are not run."""
+
+
+class Refusal(NamedTuple):
+    """What the edge answers by itself, to a request that goes no further."""
+
+    status: int
+    body: bytes
+    content_type: bytes = PLAIN
+    result: Result = Result.ERROR
+
+
+Check = Callable[[Behavior, Scope, RequestHeaders], Refusal | None]
+"""Says who may not read, of a behaviour with key groups."""
 
 
 class Proxy:
-    """An ASGI application that answers viewers from ``objects`` and else from the origin."""
+    """An ASGI application that answers viewers from a tier."""
 
-    def __init__(self, config: LocalEdgeConfig, objects: Objects, origin: Origin, settle: Callable[[], float]) -> None:
-        """``settle`` drops what invalidations have due, and returns when anything was last dropped."""
+    def __init__(self, config: LocalEdgeConfig, tier: Tier, check: Check | None = None) -> None:
         self.log = Log(config.log_length)
-        self.flights = Flights()
         self._config = config
-        self._objects = objects
-        self._origin = origin
-        self._settle = settle
-        self._headers = ViewerHeaders(config)
-        self._tag_header = config.tag_header.lower().encode()
-        self._prefixes = tuple(f"{path}/" for path in config.paths)
+        self._tier = tier
+        self._check = check
+        self._routes = [Route(config.distribution, behavior) for behavior in config.distribution.behaviors]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await not_http(scope, receive, send)
             return
         began = perf_counter()
-        method: str = scope["method"]
-        key = Key(scope["raw_path"].decode("latin-1"), wants_gzip(value_of(scope["headers"], b"accept-encoding")))
-        reply, result = self._refuse(method, key) or await self._answer(key)
-        status, body = await self._send(scope, send, reply, result)
+        path, headers = scope["raw_path"].decode("latin-1"), headers_of(scope)
+        route = route_of(self._routes, path) or self._routes[-1]
+        key = route.key(path, scope["query_string"].decode("latin-1"), headers, scope.get("http_version", "1.1"))
+        request = Request(key, route, scope, headers, secrets.token_urlsafe(40))
+        refusal = self._refuse(request, path)
+        landing = self._refused(request, refusal) if refusal else await self._answer(request, receive)
+        status, body = await self._send(request, send, landing)
         ms = (perf_counter() - began) * 1000
-        self.log.add(Entry(method, key.path, key.gzip, status, result, len(body), ms))
+        self.log.add(Entry(scope["method"], path, key.encoding, status, landing.result, len(body), ms))
 
-    def _refuse(self, method: str, key: Key) -> tuple[Object, Result] | None:
+    def _refuse(self, request: Request, path: str) -> Refusal | None:
         """Return the answer to what the edge answers without looking into its cache."""
-        if method not in ("GET", "HEAD"):
-            return self._made(key, 403, PLAIN, f"The edge takes GET and HEAD, not {method}.".encode()), Result.ERROR
-        if len(key.path) > MAX_URL:
-            return self._made(key, 414, PLAIN, f"The URL has more than {MAX_URL} characters.".encode()), Result.ERROR
-        if key.path == "/" and (page := self._config.front_page):
-            return self._made(key, OK, HTML, page() if callable(page) else page), Result.GENERATED
-        if not self._is_allowed(key.path):
-            return self._made(key, 404, PLAIN, b"There is nothing here."), Result.ERROR
+        behavior = request.route.behavior
+        if malformed := _malformed(request, path):
+            return malformed
+        if path == "/" and (page := self._config.front_page):
+            return Refusal(OK, page() if callable(page) else page, HTML, Result.GENERATED)
+        if behavior.function is not None and behavior.function.endswith(NOWHERE):
+            return Refusal(404, b"There is nothing here.", result=Result.GENERATED)
+        if behavior.key_groups and self._check:
+            return self._check(behavior, request.scope, request.headers)
         return None
 
-    async def _answer(self, key: Key) -> tuple[Object, Result]:
-        self._settle()
-        held = self._objects.get(key)
-        decision = on_request(held, self._config.clock())
-        match decision:
-            case Serve(held):
-                return held, Result.HIT
-            case ServeAndRefresh(held):
-                self.flights.start(key, partial(self._fetch, key, held))
-                return held, Result.HIT
-            case Fetch():
-                landing = await self.flights.join(key, partial(self._fetch, key, held))
-                return landing.reply, landing.result
-            case _:
-                assert_never(decision)
+    async def _answer(self, request: Request, receive: Receive) -> Landing:
+        method, headers = request.scope["method"], request.headers
+        if method not in ("GET", HEAD):
+            return await self._tier.serve(request._replace(body=await _body(receive)))
+        decision = self._tier.decide(request.key)
+        if isinstance(decision, Serve):  # the way of nearly all: no more than a look-up
+            return Landing(decision.held, Result.HIT, shared=True)
+        if _has_body(headers):
+            refused = Refusal(403, b"A GET must have no body.")
+            return self._refused(request, refused)
+        if self._tier.objects.get(request.key) is None and (piece := _piece(method, headers)):
+            request = request._replace(key=request.key._replace(piece=piece))
+        return await self._tier.serve(request)
 
-    async def _fetch(self, key: Key, held: Object | None) -> Landing:
-        """Ask the origin for a key and keep what may be kept. ``held``: the object that is to be refreshed."""
-        began = self._config.clock()
-        answer = await self._origin.get(key, held.etag if held else None)
-        last_drop = self._settle()
-        if answer.status >= SERVER_ERROR:
-            held = self._objects.get(key)  # what was dropped meanwhile is nothing to fall back on
-        decision = on_answer(held, answer, self._config.clock(), self._config.ttl)
-        is_kept = keeps_late_answer(began, last_drop, self._config.late_answers)
-        match decision:
-            case Store(answer, life):
-                return Landing(self._keep(self._object(key, answer, life), is_kept), Result.MISS, shared=True)
-            case Renew(held, answer, life):
-                renewed = self._renewed(held, answer, life or NO_LIFE)
-                return Landing(self._keep(renewed, is_kept and life is not None), Result.REFRESH_HIT, life is not None)
-            case FallBack(held):
-                return Landing(held, Result.HIT, shared=True)
-            case Pass(answer, shared):
-                return Landing(self._keep(self._object(key, answer, NO_LIFE), False), Result.MISS, shared)
-            case Tell(failed):
-                return Landing(self._failure(key, failed), Result.ERROR, shared=True)
-            case _:
-                assert_never(decision)
+    def _refused(self, request: Request, refusal: Refusal) -> Landing:
+        headers = ((b"content-type", refusal.content_type),)
+        made = request.route.viewer.make(headers, len(refusal.body))
+        reply = Object(refusal.status, "", None, NO_LIFE, request.key, refusal.body, made, headers, frozenset())
+        return Landing(reply, refusal.result, shared=False)
 
-    def _keep(self, fresh: Object, is_kept: bool) -> Object:
-        if is_kept:
-            self._objects.put(fresh)
-        elif fresh.status < SERVER_ERROR:
-            self._objects.remove(fresh.key)  # the origin has said something newer than what is held
-        return fresh
-
-    def _object(self, key: Key, answer: Answer, life: Life) -> Object:
-        tags = value_of(answer.headers, self._tag_header) or b""
-        return Object(
-            status=answer.status,
-            cache_control=answer.cache_control,
-            etag=value_of(answer.headers, b"etag"),
-            life=life,
-            key=key,
-            body=answer.body,
-            headers=self._headers.make(answer.headers, len(answer.body)),
-            origin_headers=answer.headers,
-            tags=tags_of(tags.decode("latin-1")),
-        )
-
-    def _renewed(self, held: Object, answer: Answer, life: Life) -> Object:
-        """Return the held object with the headers of a 304, but for its tags: whether CloudFront replaces those is
-        documented nowhere, and that it does not is the unkind reading."""
-        news = {name for name, _ in answer.headers} - NOT_RENEWED - {self._tag_header}
-        kept: Headers = tuple(pair for pair in held.origin_headers if pair[0] not in news)
-        headers = kept + tuple(pair for pair in answer.headers if pair[0] in news)
-        made = self._headers.make(headers, len(held.body))
-        return replace(
-            held,
-            cache_control=answer.cache_control or held.cache_control,
-            life=life,
-            headers=made,
-            origin_headers=headers,
-        )
-
-    def _made(self, key: Key, status: int, content_type: bytes, body: bytes) -> Object:
-        headers = ((b"content-type", content_type),)
-        made = self._headers.make(headers, len(body))
-        return Object(status, "", None, NO_LIFE, key, body, made, headers, frozenset())
-
-    def _failure(self, key: Key, failed: Failed) -> Object:
-        return self._made(key, failed.status, PLAIN, f"The edge has no answer: {failed.reason}.".encode())
-
-    def _is_allowed(self, path: str) -> bool:
-        """Tell whether a path may reach the origin: below a configured one, plain, and with no way out of it."""
-        if not path.startswith(self._prefixes) and path not in self._config.paths:
-            return False
-        is_plain = path.isascii() and path.isprintable() and " " not in path
-        return is_plain and ".." not in path and "/." not in path and "%2e" not in path.lower()
-
-    async def _send(self, scope: Scope, send: Send, reply: Object, result: Result) -> tuple[int, bytes]:
+    async def _send(self, request: Request, send: Send, landing: Landing) -> tuple[int, bytes]:
+        reply, result = landing.reply, landing.result
         status, headers, body = reply.status, list(reply.headers), reply.body
-        if status == OK and (theirs := value_of(scope["headers"], b"if-none-match")) and is_match(theirs, reply.etag):
+        asked = request.headers
+        if (b"if-none-match" in asked or b"if-modified-since" in asked) and is_unchanged(asked, reply):
             status, body = NOT_MODIFIED, b""
             headers = [pair for pair in headers if pair[0] not in NOT_IN_304]
-        elif scope["method"] == "HEAD":
+        elif request.scope["method"] == HEAD:
             body = b""
+        elif b"range" in asked and status == OK and result is not Result.MISS and (part := _part(asked, reply)):
+            status, body = part.status, part.body
+            replaced = {b"content-length", *(name for name, _ in part.headers)}
+            headers = [pair for pair in headers if pair[0] not in replaced]
+            headers += [*part.headers, (b"content-length", b"%d" % len(body))]
         # CloudFront says Error of every error, from its cache or not.
-        headers.append((Result.ERROR if status >= CLIENT_ERROR else result).x_cache)
+        headers.append((Result.ERROR if status >= CLIENT_ERROR and result is not Result.GENERATED else result).x_cache)
         if result is Result.HIT:
             headers.append((b"age", b"%d" % max(0, self._config.clock() - reply.life.since)))
-        headers.append((b"x-amz-cf-id", secrets.token_urlsafe(40).encode()))
+        headers.append((b"x-amz-cf-id", request.id.encode()))
         await respond(send, status, headers, body)
         return status, body
+
+
+def _malformed(request: Request, path: str) -> Refusal | None:
+    """Return the refusal of what no behaviour would take, or not this one."""
+    scope, methods = request.scope, request.route.behavior.methods
+    if len(path) + len(scope["query_string"]) > MAX_URL or _size(scope) > MAX_REQUEST:
+        return Refusal(413, f"A URL may have {MAX_URL} bytes, a request without its body {MAX_REQUEST}.".encode())
+    if not path.isascii() or not path.isprintable() or " " in path:
+        return Refusal(400, b"The path is not percent-encoded.")
+    if scope["method"] not in methods:
+        return Refusal(403, f"The edge takes {', '.join(methods)} here, not {scope['method']}.".encode())
+    return None
+
+
+def _piece(method: str, headers: RequestHeaders) -> str:
+    """Return what of an object that is not held is asked for. With ``If-Range`` all of it, to be cut here."""
+    if method == HEAD:
+        return HEAD
+    asked = headers.get(b"range", b"").decode("latin-1")
+    return asked if asked.startswith("bytes=") and b"if-range" not in headers else ""
+
+
+def _part(asked: RequestHeaders, reply: Object) -> Part | None:
+    condition = asked.get(b"if-range")
+    if condition is not None and not is_current(condition, reply.etag, reply.modified):
+        return None
+    if value_of(reply.origin_headers, b"transfer-encoding") is not None:  # guide: all of it, then
+        return None
+    return part_of(reply.body, asked[b"range"].decode("latin-1"), value_of(reply.headers, b"content-type"))
+
+
+def _size(scope: Scope) -> int:
+    headers = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+    return len(scope["raw_path"]) + len(scope["query_string"]) + headers
+
+
+def _has_body(headers: RequestHeaders) -> bool:
+    return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+
+
+async def _body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body") or len(body) > MAX_BODY:
+            return bytes(body)

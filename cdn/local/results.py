@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
     method: str
     path: str
-    gzip: bool
+    encoding: str
     status: int
     result: Result
     bytes: int

@@ -8,8 +8,11 @@ from cdn.local.objects import Key, Object, Objects, tags_of
 LIFE = Life(0.0, 1.0, 1.0, 1.0)
 
 
-def make(path: str, tags: str = "", gzip: bool = False, body: bytes = b"") -> Object:
-    return Object(200, "", None, LIFE, Key(path, gzip), body, (), (), tags_of(tags))
+def make(
+    path: str, tags: str = "", *, encoding: str = "", body: bytes = b"", piece: str = "", etag: str = ""
+) -> Object:
+    key = Key(path, encoding, piece=piece)
+    return Object(200, "", etag.encode() or None, LIFE, key, body, (), (), tags_of(tags))
 
 
 def holding(*objects: Object) -> Objects:
@@ -35,13 +38,13 @@ def test_what_is_no_tag_is_not_kept() -> None:
 
 
 def test_a_tag_drops_every_object_and_variant_that_carries_it_whatever_its_case() -> None:
-    objects = holding(make("/feed/a", "u-a"), make("/feed/a", "u-a", gzip=True), make("/feed/b", "u-b"))
+    objects = holding(make("/feed/a", "u-a"), make("/feed/a", "u-a", encoding="gzip"), make("/feed/b", "u-b"))
     assert objects.drop("#U-A") == 2
     assert paths(objects) == ["/feed/b"]
 
 
 def test_a_path_drops_its_variants_and_nothing_else() -> None:
-    objects = holding(make("/feed/a"), make("/feed/a", gzip=True), make("/feed/ab"), make("/feed/A"))
+    objects = holding(make("/feed/a"), make("/feed/a", encoding="gzip"), make("/feed/ab"), make("/feed/A"))
     assert objects.drop("/feed/a") == 2
     assert paths(objects) == ["/feed/ab", "/feed/A"]
 
@@ -69,7 +72,7 @@ def test_the_least_recently_used_make_room() -> None:
     objects = Objects(3 * make("/feed/a", body=b"x" * 1_000).size)
     for name in "abc":
         objects.put(make(f"/feed/{name}", body=b"x" * 1_000))
-    objects.get(Key("/feed/a", gzip=False))
+    objects.get(Key("/feed/a"))
     objects.put(make("/feed/d", body=b"x" * 1_000))
     assert paths(objects) == ["/feed/c", "/feed/a", "/feed/d"]
 
@@ -78,3 +81,19 @@ def test_an_object_larger_than_the_cache_is_not_kept() -> None:
     objects = Objects(10_000)
     objects.put(make("/feed/a", body=b"x" * 20_000))
     assert (len(objects), objects.bytes) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("etag", "kept"),
+    [('"1"', ["/feed/a", "/feed/a"]), ('"2"', ["/feed/a"]), ("", ["/feed/a"])],
+    ids=["same", "other", "unknown"],
+)
+def test_parts_of_two_versions_never_meet(etag: str, kept: list[str]) -> None:
+    objects = holding(make("/feed/a", piece="bytes=0-1", etag='"1"'), make("/feed/a", piece="bytes=2-3", etag=etag))
+    assert paths(objects) == kept
+
+
+def test_a_part_goes_with_its_path() -> None:
+    objects = holding(make("/feed/a", piece="bytes=0-1"), make("/feed/a", piece="HEAD"))
+    assert objects.drop("/feed/a") == 1, "the parts of an unknown version did not meet"
+    assert len(objects) == 0

@@ -12,7 +12,7 @@ from cdn.local.decision import Life
 from cdn.local.objects import Key, Object
 from cdn.local.results import Result
 
-KEY = Key("/feed/ada", True)
+KEY = Key("/feed/ada", "gzip")
 CONTROL = "s-maxage=300, stale-while-revalidate=30, stale-if-error=30"
 Got = tuple[bytes, Result]
 
