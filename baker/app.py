@@ -23,6 +23,7 @@ from baker.paths import Target, parse
 from baker.render import Renderer, missing_content_type
 from baker.splice import join
 from cdn import tags
+from feeds import trace
 from feeds.errors import RecordUnavailable
 
 Scope = MutableMapping[str, Any]
@@ -34,6 +35,7 @@ RETRY_S = 1
 _OF_THE_BODY = (b"content-type", b"content-length", b"content-encoding")
 
 log = logging.getLogger(__name__)
+events = logging.getLogger("edgebake.events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Feeds:
             await self._answer(target, scope, send)
 
     async def _answer(self, target: Target, scope: Scope, send: Send) -> None:
+        began = trace.began()
         try:
             answer = await self._door.answer(target)
         except Overloaded:  # told once a second, with how many, by whoever reports the load
@@ -104,7 +107,9 @@ class Feeds:
         status = answer.artifact.status
         if status == 200 and validators and answer.count is not None and _matches(validators, encoded.etag):
             status = 304
-        metrics.answers(status, answer.source).inc()
+        _count(scope, status, answer.source)
+        if began:
+            _trace(scope, answer, status, began)
         await _send(scope, send, status, _headers(answer, encoded), encoded.body)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -136,11 +141,11 @@ class Feeds:
             (b"cache-control", b"s-maxage=%d" % IMPOSSIBLE_S),
             (self._tag_header, tags.GLOBAL.encode()),
         ]
-        metrics.answers(404, "none").inc()
+        _count(scope, 404, "none")
         await self._message(scope, send, 404, "html", headers)
 
     async def _unavailable(self, target: Target, scope: Scope, send: Send) -> None:
-        metrics.answers(503, "none").inc()
+        _count(scope, 503, "none")
         headers = [(b"cache-control", b"no-store"), (b"retry-after", b"%d" % RETRY_S)]
         await self._message(scope, send, 503, target.format, headers)
 
@@ -153,6 +158,34 @@ class Feeds:
             (b"x-content-type-options", b"nosniff"),
         ]
         await _send(scope, send, status, [*own, *headers, *self._extra[format]], body)
+
+
+def _trace(scope: Scope, answer: Answer, status: int, began: int) -> None:
+    """Tell of an answer, with the edge's id of the request that it is for."""
+    target, sent = answer.artifact.target, dict(scope["headers"])
+    trace.CALLER.set(sent.get(b"traceparent", b"").decode("latin-1"))
+    trace.step(
+        f"{answer.source} {target.kind}",
+        "",
+        began,
+        path=_raw_path(scope),
+        status=status,
+        bake_ms=round(answer.bake_s * 1000, 3),
+        fence_ms=round(answer.fence_s * 1000, 3),
+        count=f"{target.shard:02x}:{answer.artifact.noted if answer.count is None else answer.count}",
+        late=answer.count is None,
+        edge_request=sent.get(b"x-amz-cf-id", b"").decode("latin-1"),
+    )
+
+
+def _count(scope: Scope, status: int, source: str) -> None:
+    """Count an answer that leaves; where events are wanted, tell of it: `edgebake report --reconcile` reads that."""
+    metrics.answers(status, source).inc()
+    if events.isEnabledFor(logging.INFO):
+        encoding, validators = _conditions(scope)
+        fields = {"path": _raw_path(scope), "status": status, "source": source, "method": scope["method"]}
+        fields |= {"encoding": encoding or "identity", "revalidates": bool(validators)}
+        events.info("answer", extra={"fields": fields})
 
 
 def _headers(answer: Answer, encoded: Encoded) -> list[Header]:

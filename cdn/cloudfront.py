@@ -104,8 +104,9 @@ class CloudFrontEdge:
             answer = client.create_invalidation(
                 DistributionId=self._distribution,
                 InvalidationBatch={"Paths": {"Quantity": len(items), "Items": items}, "CallerReference": batch.id},
-            )["Invalidation"]
-            return Receipt(answer["Id"], answer["Status"] == COMPLETED)
+            )
+            taken, request = answer["Invalidation"], answer["ResponseMetadata"].get("RequestId", "")
+            return Receipt(taken["Id"], taken["Status"] == COMPLETED, request)
 
         return await self._call(f"batch {batch.id} ({len(items)} items)", create)
 

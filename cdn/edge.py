@@ -17,10 +17,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an edge says of a batch: its own name for it, and whether everything was dropped already."""
+    """What an edge says of a batch: its own name for it, and whether everything was dropped already.
+
+    ``request`` is the edge's id of the call, for whoever asks its operators; "" where it has none.
+    """
 
     invalidation: str
     complete: bool
+    request: str = ""
 
 
 class Edge(Protocol):

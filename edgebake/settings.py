@@ -284,6 +284,12 @@ class Settings:
         "Bakes that may wait for their turn in a baker; beyond, what was baked last leaves, marked late, or 503.",
         at_least(0, "bakes"),
     )
+    traces: bool = setting(
+        False,
+        "Whether to send OpenTelemetry spans of changes and bakes; wants the extra `otel`. OTEL_EXPORTER_OTLP_ENDPOINT "
+        "and its like say where to.",
+    )
+    trace_ratio: float = setting(1.0, "Share of changes, and of the baker's answers, that are traced.", between(0, 1))
     events: bool = setting(
         False, "Whether to log a line for each bake, hit, publish and invalidation. `up` turns it on."
     )

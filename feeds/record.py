@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from feeds import engagement, items, outbox, parked, people, proposals, pulled, queries, redis_epoch, sources
+from feeds import engagement, items, outbox, parked, people, proposals, pulled, queries, redis_epoch, sources, trace
 from feeds.command import Command, CreatePost, Follow, FollowTag, PutUser
 from feeds.database import Database, connect
 from feeds.items import Items
@@ -359,14 +359,18 @@ class Record:
             return await query(conn)
 
     async def _write(self, work: Callable[[Unit], Awaitable[T]], *, durable: bool = True) -> T:
-        async def transaction(conn: AsyncConnection) -> tuple[T, bool]:
+        began = trace.began()
+
+        async def transaction(conn: AsyncConnection) -> tuple[T, list[dict[str, Any]]]:
             unit = Unit(conn, self.clock(), self._limits)
             result = await work(unit)
             await audiences.settle_counts(unit)
             await unit.write_changes()
-            return result, bool(unit.changes)
+            return result, unit.changes
 
-        result, has_changes = await self._database.write(transaction, durable=durable)
-        if has_changes:
+        result, changes = await self._database.write(transaction, durable=durable)
+        if changes:
             self.on_commit()
+        for change in changes:
+            trace.step("accept", change["id"], began, kind=change["kind"], subject=change["subject"])
         return result

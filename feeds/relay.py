@@ -14,7 +14,7 @@ from math import inf
 
 from redis.asyncio import Redis
 
-from feeds import keys, metrics, scripts
+from feeds import keys, metrics, scripts, trace
 from feeds.outbox import OutboxRow
 from feeds.progress import now_ms, number_of
 from feeds.record import Record
@@ -75,12 +75,15 @@ class Relay:
             return 0
         await self._publish_due()
         total = 0
+        began = trace.began()
         while rows := await self._record.outbox_take(BATCH):
             await scripts.execute(self._redis, [command for row in rows for command in _entry(row, self._epoch)])
             await self._record.outbox_relayed([row.row for row in rows])
             total += len(rows)
             for row in rows:
                 _tell(row)
+                trace.step("relay", row.id, began, epoch=self._epoch)
+            began = trace.began()
         return total
 
     async def _replayed(self) -> bool:

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 from redis.asyncio import Redis
 
-from feeds import keys, metrics
+from feeds import keys, metrics, trace
 from feeds.blame import told
 from feeds.change import decode
 from feeds.fanout import Fanout
@@ -101,12 +101,15 @@ class Worker:
         change, kind = fields[b"id"].decode(), fields.get(b"kind", b"").decode()
 
         async def handle() -> None:
+            began = trace.began()
             try:
                 with metrics.FANOUT_SECONDS.time():
                     await self._fanout.handle(change, decode(kind, fields.get(b"body", b"")))
-            except Exception:
+            except Exception as error:
                 metrics.FANOUT_FAILURES.labels(kind).inc()
+                trace.step("fan-out", change, began, error=told(error), kind=kind)
                 raise
             metrics.FANNED_OUT.labels(kind).inc()
+            trace.step("fan-out", change, began, kind=kind)
 
         return await self._parking.handled(name, change, handle, again=again)

@@ -8,19 +8,22 @@ retry of the same bytes; it is never the end of a batch.
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from redis.asyncio import Redis
 
 from cdn import clock, keys, scripts
-from cdn.edge import Edge
+from cdn.edge import Edge, Receipt
 from cdn.errors import InvalidationRefused, InvalidationUnknown
 from cdn.ledger import ALL_SHARDS
 from cdn.pending import CallBudget, Minted, PendingSet, ShardState
 from cdn.tags import GLOBAL
+from feeds import trace
 from feeds.progress import Board, Waiting, now_ms
 from feeds.stream import came, hold, let_go
+from feeds.trace import Step
 from invalidator import metrics
 from invalidator.means import Money, Origin, Silent, Unlimited
 from invalidator.plan import Limits, Plan, View, in_progress, next_tap_ms, plan
@@ -33,6 +36,9 @@ IDLE_S = 0.25
 WAITING = 2000
 AT_ONCE = 1000
 """Tags of a shard that are looked at for one batch, in a storm: more than any edge takes in that time."""
+TOLD = 200
+"""Batches that are remembered for traces."""
+MS_NS = 1_000_000
 DENIED_AT_ONCE = 3
 """Batches that the edge denies for good, until somebody changes something, before no further one is tried."""
 
@@ -50,6 +56,16 @@ class Patience:
 
 
 PATIENCE = Patience()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A batch that the edge took, for traces: of which shards it has tags, and when that was."""
+
+    batch: str
+    shards: frozenset[int]
+    receipt: Receipt
+    at_ms: int
 
 
 @dataclass(slots=True)
@@ -108,6 +124,7 @@ class Drain:
         self._lease = redis.lock(keys.lease(edge.name), timeout=LEASE_S, thread_local=False)
         self._open: dict[str, Attempt] = {}
         self._watch = Watch(edge.name)
+        self._told: deque[Told] = deque(maxlen=TOLD)
         self._ours = False
         self.woken = asyncio.Event()
 
@@ -229,6 +246,7 @@ class Drain:
         taps = self._second_taps(attempt.minted)
         await self._money.spent(len(batch.tags) - taps, taps, batch.id)
         attempt.minted = await self._pending.accepted(attempt.minted, receipt.invalidation)
+        self._told.append(Told(batch.id, frozenset(attempt.minted.shards), receipt, now_ms()))
         self._measure(attempt.minted, taps)
         if receipt.complete:
             await self._complete(attempt)
@@ -294,6 +312,8 @@ class Drain:
         sent = [change for change in waiting if not change.sent and _past(change, edges, "sent")]
         live = [change for change in waiting if change.readable_ms <= until or _past(change, edges, "live")]
         await self._board.sent([change.change for change in sent])
+        for change in sent:
+            self._trace_sent(change)
         for epoch in {change.epoch for change in live}:
             await self._board.live([change.change for change in live if change.epoch == epoch], epoch)
         self._tell(live)
@@ -302,6 +322,25 @@ class Drain:
         for change in live:
             took = {"ms": now_ms() - change.accepted_ms} if change.accepted_ms else {}
             events.info("live", extra={"fields": {"change": change.change, **took}})
+            if change.accepted_ms:
+                began_ns, edge = change.accepted_ms * MS_NS, {"edge": self._edge.name}
+                trace.tell(Step("change", change.change, began_ns, trace.began(), edge, whole=True))
+
+    def _trace_sent(self, change: Waiting) -> None:
+        """Tell of the step from readable to sent, with the batches that dropped tags of its shards meanwhile."""
+        if not trace.is_on():
+            return
+        later = [told for told in self._told if told.at_ms >= change.readable_ms]
+        its = [told for told in later if not told.shards.isdisjoint(change.counts)]
+        trace.step(
+            "invalidate",
+            change.change,
+            change.readable_ms * MS_NS,
+            edge=self._edge.name,
+            batches=" ".join(told.batch for told in its),
+            invalidations=" ".join(told.receipt.invalidation for told in its),
+            requests=" ".join(told.receipt.request for told in its),
+        )
 
 
 def _past(change: Waiting, edges: Sequence[Mapping[int, ShardState]], state: str) -> bool:

@@ -12,7 +12,7 @@ from functools import partial
 from redis.asyncio import Redis
 
 from cdn.ledger import ALL_SHARDS, Ledger
-from feeds import affected, keys
+from feeds import affected, keys, trace
 from feeds.affected import Affected
 from feeds.blame import Fault, fault_of
 from feeds.progress import Board
@@ -91,6 +91,7 @@ class Recorder:
 
     async def record(self, parts: Sequence[Affected]) -> None:
         """Record parts and note them with their changes, each with the counts of the shards that its tags went to."""
+        began = trace.began()
         needs = [by_shard([part]) for part in parts]
         recorded = await self._ledger.record(merged(needs))
         await self._rolls.begin([part for part in parts if _begins(part)])
@@ -100,6 +101,8 @@ class Recorder:
             if not _begins(part)
         ]
         await self._board.recorded(noted)
+        for part, counts in noted:
+            trace.step("record", part.change_id, began, part=part.part, shards=len(counts))
 
 
 def _begins(part: Affected) -> bool:

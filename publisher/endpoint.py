@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from feeds import trace
 from feeds.errors import FeedsError
 from feeds.ids import is_id
 from feeds.jobs import Jobs
@@ -93,12 +94,15 @@ class Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         request = Request(scope, receive)
+        began = trace.began()
+        trace.CALLER.set(request.headers.get("traceparent", "") if began else "")
         try:
             response = await self._answer(request)
         except Problem as problem:
             response = problem.response()
         except ClientDisconnect:
             return  # nobody is there to read an answer, and nothing was kept
+        trace.step(f"{request.method} {self._path}", "", began, path=request.url.path, status=response.status_code)
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:

@@ -30,6 +30,7 @@ def serve(
 ) -> None:
     """Serve feeds to the edge, and the write API, each on a port of its own."""
     from edgebake.process import run
+    from edgebake.tracing import traced
 
     settings = settings_of(ctx, host=host)
     if only is not Part.FEEDS and not settings.api_token:
@@ -38,7 +39,8 @@ def serve(
             'to a file that holds it. `python3 -c "import secrets; print(secrets.token_urlsafe(24))"` makes one.'
         )
     sockets = _sockets(settings, only, inherit)
-    run(lambda process: _serve(process, settings, only, sockets), events=settings.events, supervised=supervised)
+    with traced(settings, f"edgebake-{only or 'serve'}"):
+        run(lambda process: _serve(process, settings, only, sockets), events=settings.events, supervised=supervised)
 
 
 def _sockets(settings: Settings, only: Part | None, inherit: list[str] | None) -> dict[str, socket.socket]:

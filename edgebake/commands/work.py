@@ -34,11 +34,13 @@ def work(
     """Carry changes from the system of record to the edge (relay, fan-out, invalidator), and recalculate."""
     from edgebake.listeners import inherited, listen
     from edgebake.process import run
+    from edgebake.tracing import traced
 
     settings = settings_of(ctx, host=host)
     parts = list(Part) if only is None else [only]
     sockets = inherited(inherit or ()) or {"ops": listen(settings.host, settings.work_port, "EDGEBAKE_WORK_PORT")}
-    run(lambda process: _work(process, settings, parts, sockets), events=settings.events, supervised=supervised)
+    with traced(settings, f"edgebake-{only or 'work'}"):
+        run(lambda process: _work(process, settings, parts, sockets), events=settings.events, supervised=supervised)
 
 
 async def _work(process: "Process", settings: Settings, parts: list[Part], sockets: "dict[str, socket.socket]") -> None:

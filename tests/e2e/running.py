@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,12 +88,21 @@ class Running:
 
 
 @contextmanager
-def up(folder: Path, *arguments: str, ports: Sequence[str] = ("--port", "0"), **variables: str) -> Iterator[Running]:
-    """Start `edgebake up --json` in a data folder, on free ports, wait until it answers, and end it after."""
+def up(
+    folder: Path,
+    *arguments: str,
+    ports: Sequence[str] = ("--port", "0"),
+    others: Mapping[str, str] | None = None,
+    **variables: str,
+) -> Iterator[Running]:
+    """Start `edgebake up --json` in a data folder, on free ports, wait until it answers, and end it after.
+
+    ``variables`` are EDGEBAKE's, ``others`` further ones of its environment.
+    """
     process = subprocess.Popen(
         [COMMAND, "up", "--json", *ports, "--data-dir", str(folder), *arguments],
         cwd=folder.parent,
-        env={f"EDGEBAKE_{name}": value for name, value in variables.items()},
+        env={**{f"EDGEBAKE_{name}": value for name, value in variables.items()}, **(others or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
