@@ -192,12 +192,12 @@ class Door:
         return await self._baked(target, flight)
 
     async def _baked(self, target: Target, flight: _Flight) -> Answer:
-        for _ in range(BAKES):
+        for before in range(BAKES):
             flight.leaving = False
             started = perf_counter()
             artifact = await self._bakery.bake(target)
             baked = perf_counter()
-            _count(target, artifact, baked - started)
+            _count(target, artifact, baked - started, again=before > 0)
             if artifact.foreign:
                 break
             flight.leaving = True
@@ -227,7 +227,7 @@ class Door:
         return count
 
 
-def _count(target: Target, artifact: Artifact, seconds: float) -> None:
+def _count(target: Target, artifact: Artifact, seconds: float, *, again: bool) -> None:
     metrics.bakes(target.kind, target.format).inc()
     metrics.BAKE_SECONDS.observe(seconds)
     if events.isEnabledFor(logging.INFO):
@@ -237,7 +237,7 @@ def _count(target: Target, artifact: Artifact, seconds: float) -> None:
             "posts": artifact.posts,
             "status": artifact.status,
         }
-        events.info("bake", extra={"fields": fields})
+        events.info("bake", extra={"fields": fields | ({"again": True} if again else {})})
 
 
 def _see(answer: asyncio.Future[Answer]) -> None:

@@ -19,8 +19,9 @@ STYLES = {
     "critical": "bold red",
     "step": "dim",
 }
-ECHO = ("edge", "invalidation")
-"""The local edge tells of each batch that it takes, and the invalidator has just told of it."""
+ECHOES = {("edge", "invalidation"), ("feeds", "answer")}
+"""The local edge tells of each batch that it takes, and the invalidator has just told of it; the origin tells of each
+answer, and the edge has a line for it too."""
 LOUD = ("warning", "error", "critical")
 _TAKEN = ("time", "level", "event", "logger", "message", "traceback", "path", "subject", "ms")
 
@@ -44,7 +45,7 @@ class Screen:
     def tell(self, name: str, line: Mapping[str, Any]) -> None:
         """Show a line of a child: an event, or a message that is loud enough."""
         if "event" in line:
-            if self._events and (name, line["event"]) != ECHO:
+            if self._events and (name, line["event"]) not in ECHOES:
                 self._event(row(str(line["event"]), told(line)))
         elif line.get("level") in LOUD and not (self.stopping and line["level"] == "warning"):
             self._console.print(row(str(line["level"]), f"{name}: {line.get('message', '')}"))
