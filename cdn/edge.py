@@ -1,6 +1,6 @@
 """The port to an edge: a cache in front that can be told to drop artifacts by cache tag."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -24,7 +24,7 @@ class Receipt:
 
     invalidation: str
     complete: bool
-    request: str = ""
+    request: str = field(default="", compare=False)
 
 
 class Edge(Protocol):
