@@ -157,7 +157,7 @@ class Desk:
         self._weather = weather
 
     async def _pause(self) -> None:
-        await asyncio.sleep(self._random.expovariate(1 / self._weather.mean_s))
+        await asyncio.sleep(self._weather.delay(self._random))
 
     async def _do(self, work: Callable[[], T]) -> T:
         """Do something in one transaction. Raises RecordUnavailable, and then it may be done or not."""

@@ -58,13 +58,14 @@ class Stored:
 
 @dataclass(slots=True)
 class Whims:
-    """How an edge behaves: seconds, and shares of calls."""
+    """How an edge behaves: seconds, and shares of calls. ``mean_s``: what a call takes, in each direction."""
 
-    cut_s: float = 2.0
+    cut_s: float
     takes_s: float = 1.0
     slow_s: float = 0.0
     refused: float = 0.0
     unanswered: float = 0.0
+    mean_s: float = 0.05
     max_items: int = 50
 
 
@@ -225,12 +226,11 @@ class Cdn:
 class Api:
     """The port to the edge, as one process has it: ``cdn.edge.Edge``."""
 
-    def __init__(self, cdn: Cdn, random: Random, mean_s: float) -> None:
+    def __init__(self, cdn: Cdn, random: Random) -> None:
         self.name = "main"
         self.max_items = cdn.whims.max_items
         self._cdn = cdn
         self._random = random
-        self._mean_s = mean_s
 
     async def check(self) -> None:
         """Nothing is missing."""
@@ -257,7 +257,7 @@ class Api:
         return self._cdn.is_complete(invalidation)
 
     async def _pause(self) -> None:
-        await asyncio.sleep(self._random.expovariate(1 / self._mean_s))
+        await asyncio.sleep(self._random.expovariate(1 / self._cdn.whims.mean_s))
 
 
 def _look(task: asyncio.Task[Stored]) -> None:

@@ -28,8 +28,8 @@ class Faults:
         self._say = say
         self._random = house.random
 
-    def drawn(self) -> list[Fault]:
-        """Draw the faults of this schedule: none, or some."""
+    def drawn(self, share: float) -> list[Fault]:
+        """Draw the faults of this schedule: none, or some in that share of schedules."""
         kinds: list[tuple[float, Fault]] = [
             (0.3, self.kills),
             (0.25, self.freezes),
@@ -41,8 +41,8 @@ class Faults:
             (0.05, self.redis_is_flushed),
             (0.1, self.clocks_step),
         ]
-        calm = self._random.random() < 0.2
-        return [fault for share, fault in kinds if self._random.random() < share and not calm]
+        calm = self._random.random() >= share
+        return [fault for chance, fault in kinds if self._random.random() < chance and not calm]
 
     async def _some_time(self, span: float) -> None:
         await asyncio.sleep(self._random.uniform(0.5, span))
@@ -102,7 +102,7 @@ class Faults:
         """Let Redis come back without its last writes: after a restart, or as a replica that lagged."""
         await self._some_time(span)
         house, began = self._house, self._house.loop.time()
-        kept = house.server.store.copied()
+        kept = house.copied()
         await asyncio.sleep(self._random.uniform(0.05, 2))
         self._say(f"Redis forgets what was since {began:.3f} s")
         house.lose(kept)
@@ -116,6 +116,7 @@ class Faults:
         await self._some_time(span)
         self._say("Redis is flushed")
         self._house.server.execute([b"FLUSHALL"])
+        self._house.causes.restore(None)
         self._oracle.forget(0.0)
 
     async def clocks_step(self, span: float) -> None:

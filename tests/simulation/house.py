@@ -7,36 +7,41 @@ process makes alike at its start, the renderer, which is made once for all.
 
 import asyncio
 import contextlib
-import copy
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from random import Random
 from typing import Any
 
 from baker.render import Renderer
+from cdn import scripts as cdn_scripts
 from edgebake import apps, workers
 from edgebake.enduring import endured
 from edgebake.epochs import Epochs
 from edgebake.settings import Settings
 from edgebake.wiring import EDGE
 from feeds import keys
+from feeds import scripts as feeds_scripts
 from feeds.listener import Listener
 from feeds.purge import Purge
+from feeds.worker import Worker
 from invalidator.budget import Budget
+from invalidator.recorder import Recorder
 from tests.simulation.books import Books, Desk
+from tests.simulation.causes import Causes, Shard
 from tests.simulation.edge import Answer, Api, Cdn, Stored, Unreachable, Whims
 from tests.simulation.loop import Loop, Process
 from tests.simulation.redis import Server
+from tests.simulation.scenes import Scene
 from tests.simulation.wire import Network, Weather, client
 
 IDLE = (Listener, Purge, Budget)
 """Loops of `work` that have nothing to do here."""
 
-RARELY_S = 1.0
-"""Seconds between two looks of loops that nobody woke: each look costs a trip, and most find nothing."""
-
 PAUSED = 0.2
 """Share of answers that take long from the fence to their first byte."""
+
+Kept = tuple[Any, Any, dict[int, Shard]]
+"""What Redis had, and what is known of it."""
 
 Wrongs = Mapping[str, Any]
 """What stands in the place of the real parts: ``module.Name`` → the wrong one. Empty but in ``test_finds.py``."""
@@ -78,7 +83,9 @@ def replaced(parts: Wrongs) -> Iterator[None]:
 class House:
     """All of it: books, Redis, edge, and the processes that are up."""
 
-    def __init__(self, loop: Loop, random: Random, settings: Settings, books: Books, epoch_s: float) -> None:
+    def __init__(
+        self, loop: Loop, random: Random, settings: Settings, books: Books, scene: Scene, *, epoch_s: float
+    ) -> None:
         self.loop = loop
         self.random = random
         self.settings = settings
@@ -86,9 +93,13 @@ class House:
         self.server = Server(self.clock_us)
         self.began_us = round(epoch_s * 1e6)
         self.step_us = 0
-        self.fast = Network(loop, random, self.server, Weather(0.01, slow=0.08, slow_s=0.5))
-        self.slow = Network(loop, random, self.server, Weather(0.04))
-        self.database = Weather(0.01)
+        self.fast = Network(loop, random, self.server, scene.fast)
+        self.slow = Network(loop, random, self.server, scene.slow)
+        self.database = scene.database
+        self.pace = scene.pace
+        longest_ms = settings.freshness.horizon_ms + settings.transit_ms
+        self.causes = Causes(self.server, EDGE, longest_ms=longest_ms, overflow_items=settings.overflow_items)
+        self.fast.heard = self.slow.heard = self.causes.heard
         self.bakers: dict[int, Process] = {}
         self.apps: dict[int, Any] = {}
         self.workers: dict[int, Process] = {}
@@ -116,9 +127,16 @@ class House:
 
     # Processes.
 
+    async def prepare(self) -> None:
+        """Let Redis be one that was there before: in an epoch, and with all scripts."""
+        for text in (*cdn_scripts.TEXTS.values(), *feeds_scripts.TEXTS.values()):
+            self.server.load(text.encode())
+        network = Network(self.loop, self.random, self.server, Weather(0.0001, slow=0.0))
+        await self.redis(network, self.desk(calm=True)).ping()
+
     def desk(self, *, calm: bool = False) -> Any:
         """Return the record as one process reaches it; ``calm``: it never fails."""
-        return Desk(self.random, self.books, Weather(0.01) if calm else self.database)
+        return Desk(self.random, self.books, Weather(self.database.mean_s, slow=0.0) if calm else self.database)
 
     def redis(self, network: Network, desk: Any) -> Any:
         """Return a client of a process of its own, which compares epochs."""
@@ -143,7 +161,7 @@ class House:
     async def _work(self, number: int) -> None:
         desk, name = self.desk(), f"worker-{number}-{self.loop.here().pid}"
         redis, stop = self.redis(self.slow, desk), asyncio.Event()
-        api: Any = Api(self.cdn, self.random, 0.05)
+        api: Any = Api(self.cdn, self.random)
         with replaced({"edgebake.workers.consumer": lambda: name}):
             loops = [
                 *workers.relay(self.settings, desk, redis),
@@ -168,12 +186,16 @@ class House:
             for number in [number for number, process in numbers.items() if not process.alive]:
                 start(number)
 
-    def lose(self, kept: tuple[Any, Any] | None) -> None:
-        """Let Redis be another one that has what was copied then, or nothing."""
+    def copied(self) -> Kept:
+        """Return a copy of all that Redis has."""
+        return (*self.server.store.copied(), self.causes.copied())
+
+    def lose(self, kept: Kept) -> None:
+        """Let Redis be another one that has what was copied then."""
         for network in (self.fast, self.slow):
             network.break_all()
-        values, expires = copy.deepcopy(kept) if kept else ({}, {})
-        self.server.store.values, self.server.store.expires = values, expires
+        self.server.store.values, self.server.store.expires, causes = kept
+        self.causes.restore(causes)
         self.losses += 1
         self.server.renew(f"{self.losses:040x}")
 
@@ -208,12 +230,19 @@ class House:
 
     def everything(self) -> Wrongs:
         """Return what stands for the world outside of all processes."""
+        pace = self.pace
         return {
             "feeds.progress.time": self.wall_s,
-            "feeds.relay.POLL_S": RARELY_S,
+            "feeds.relay.POLL_S": pace.look_s,
+            "feeds.relay.LISTEN_S": 5 * pace.look_s,
             "feeds.delivery.PART": 1,  # each follower is a part of a fan-out
-            "invalidator.drain.IDLE_S": RARELY_S,
-            "edgebake.workers.POLL_S": {"cloudfront": 0.5},
+            "feeds.worker.BLOCK_MS": pace.block_ms,
+            "invalidator.recorder.BLOCK_MS": pace.block_ms,
+            "invalidator.drain.IDLE_S": pace.look_s,
+            "invalidator.rolling.IDLE_S": pace.look_s,
+            "edgebake.workers.POLL_S": {"cloudfront": pace.poll_s},
+            "edgebake.workers.Worker": partial(Worker, lease_ms=pace.lease_ms),
+            "edgebake.workers.Recorder": partial(Recorder, lease_ms=pace.lease_ms),
             "baker.kitchen.Renderer": renderer,
         }
 

@@ -26,7 +26,31 @@ class Process:
     pid: int
     alive: bool = True
     asleep_until: float = 0.0
-    ready: deque[asyncio.Handle] = field(default_factory=deque)
+    ready: "deque[Handle]" = field(default_factory=deque)
+
+
+@dataclass(eq=False, slots=True)
+class Handle:
+    """A callback that is due at a time: asyncio's own takes as long to make as the callback takes."""
+
+    callback: Callable[..., object]
+    args: tuple[Any, ...]
+    context: Context
+    process: Process
+    due: float
+    is_cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Call nothing."""
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        """Tell whether nothing is called."""
+        return self.is_cancelled
+
+    def when(self) -> float:
+        """Return the time at which it is due."""
+        return self.due
 
 
 _here: ContextVar[Process] = ContextVar("process")
@@ -37,10 +61,10 @@ class Loop(asyncio.AbstractEventLoop):
 
     def __init__(self, random: Random) -> None:
         self.world = Process("world", 0)
-        self._random = random
+        self._draw = random.random
         self._outside = Context()
         self._now = 0.0
-        self._timers: list[tuple[float, int, asyncio.TimerHandle, Process]] = []
+        self._timers: list[tuple[float, int, Handle]] = []
         self._turns: list[Process] = []
         self._made = 0
         self._pids = 1
@@ -110,42 +134,54 @@ class Loop(asyncio.AbstractEventLoop):
             asyncio.events._set_running_loop(None)
 
     def _step(self) -> None:
-        self.steps += 1
-        if not self._turns:
-            if not self._timers:
-                raise RuntimeError("nothing will ever happen any more")
-            self._now = max(self._now, self._timers[0][0])
-        while self._timers and self._timers[0][0] <= self._now:
-            _, _, timer, owner = heapq.heappop(self._timers)
-            if not timer.cancelled():
-                self._queue(owner, timer)
-        if not self._turns:
+        """Let time come where nothing is ready, and then one process do what is."""
+        turns = self._turns
+        if not turns:
+            self._advance()
             return
-        at = self._random.randrange(len(self._turns)) if len(self._turns) > 1 else 0
-        process = self._turns[at]
+        process = turns[int(self._draw() * len(turns))] if len(turns) > 1 else turns[0]
         if process.asleep_until > self._now:
-            self._wake_later(process, at)
+            self._wake_later(process)
             return
-        for _ in range(len(process.ready)):
-            handle = process.ready.popleft()
-            if not handle.cancelled():
-                handle._run()
+        ready = process.ready
+        self.steps += len(ready)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle.is_cancelled:
+                handle.context.run(handle.callback, *handle.args)
             if not process.alive:
                 break
-        if not process.ready:
-            self._turns.remove(process)
+        if not ready and process in turns:
+            turns.remove(process)
 
-    def _wake_later(self, process: Process, at: int) -> None:
-        self._turns.pop(at)
+    def _advance(self) -> None:
+        """Go to the next moment at which something is due, and let that be ready; the world does it at once."""
+        timers = self._timers
+        if not timers:
+            raise RuntimeError("nothing will ever happen any more")
+        self._now = now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= now:
+            handle = heapq.heappop(timers)[2]
+            if handle.is_cancelled:
+                continue
+            self.steps += 1
+            if handle.process is self.world:
+                handle.context.run(handle.callback, *handle.args)
+            else:
+                self._queue(handle)
+
+    def _wake_later(self, process: Process) -> None:
+        self._turns.remove(process)
         waiting, process.ready = process.ready, deque()
 
         def again() -> None:
             for handle in waiting:
-                self._queue(process, handle)
+                self._queue(handle)
 
         self.call_at(process.asleep_until, again, context=self._outside)
 
-    def _queue(self, process: Process, handle: asyncio.Handle) -> None:
+    def _queue(self, handle: "Handle") -> None:
+        process = handle.process
         if process.alive:
             if not process.ready:
                 self._turns.append(process)
@@ -181,31 +217,31 @@ class Loop(asyncio.AbstractEventLoop):
 
     def call_soon(  # type: ignore[override]  # any arguments
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
+    ) -> "Handle":
         """Call back in the turn that comes."""
         context = context or copy_context()
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = Handle(callback, args, context, context.get(_here, self.world), self._now)
         if not self._frozen:
-            self._queue(context.get(_here, self.world), handle)
+            self._queue(handle)
         return handle
 
     call_soon_threadsafe = call_soon  # type: ignore[assignment]  # there are no threads
 
     def call_later(  # type: ignore[override]  # any arguments
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> "Handle":
         """Call back after some seconds."""
-        return self.call_at(self._now + max(0.0, delay), callback, *args, context=context)
+        return self.call_at(self._now + delay if delay > 0 else self._now, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]  # any arguments
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> "Handle":
         """Call back at a time."""
         context = context or copy_context()
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        handle = Handle(callback, args, context, context.get(_here, self.world), when)
         self._made += 1
         if not self._frozen:
-            heapq.heappush(self._timers, (when, self._made, handle, context.get(_here, self.world)))
+            heapq.heappush(self._timers, (when, self._made, handle))
         return handle
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -237,6 +273,3 @@ class Loop(asyncio.AbstractEventLoop):
     def is_closed(self) -> bool:
         """Tell that the loop is not closed."""
         return False
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Nothing: it is passed over when its time comes."""

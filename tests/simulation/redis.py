@@ -9,6 +9,7 @@ against a real Valkey. Lua is 5.1, as in Redis: LuaJIT is twice as fast, but ord
 import hashlib
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import lupa.lua51 as lupa  # type: ignore[import-untyped]  # has no types
@@ -84,6 +85,51 @@ STATUS = b"\x00status"
 SUBCOMMANDS = (b"XGROUP", b"XINFO", b"SCRIPT", b"CLIENT", b"CONFIG")
 
 
+class Interpreter:
+    """Lua, made once for all servers of a process: scripts keep nothing in it. ``server`` is whose script runs."""
+
+    def __init__(self) -> None:
+        self.server: Server | None = None
+        self.compiled: dict[bytes, Any] = {}
+        self.lua = lupa.LuaRuntime(
+            encoding=None, unpack_returned_tuples=True, register_eval=False, register_builtins=False
+        )
+        given = (self._call, self._decode, _encode, _unpack, _pack, LIST, STATUS)
+        self.run, self.out, self._load_text = self.lua.execute(LUA, *given)
+
+    def load(self, digest: bytes, text: bytes) -> Any:
+        """Return the function of a script. Raises Refusal."""
+        if digest not in self.compiled:
+            loaded = self._load_text(text)
+            if isinstance(loaded, tuple):
+                raise Refusal(f"ERR Error compiling script: {loaded[1].decode()}")
+            self.compiled[digest] = loaded
+        return self.compiled[digest]
+
+    def _call(self, name: Any, *words: Any) -> Any:
+        """Do what a script asks, or go on with a reply within a reply."""
+        if type(name) is list:
+            return _to_lua(name)
+        assert self.server is not None
+        return _to_lua(self.server.do(name.upper(), [word if type(word) is bytes else _word(word) for word in words]))
+
+    def _decode(self, text: bytes) -> Any:
+        return self._table(orjson.loads(text))
+
+    def _table(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return self.lua.table_from([self._table(one) for one in value])
+        if isinstance(value, dict):
+            return self.lua.table_from({name.encode(): self._table(one) for name, one in value.items()})
+        return value.encode() if isinstance(value, str) else value
+
+
+@cache
+def interpreter() -> Interpreter:
+    """Return the interpreter of this process."""
+    return Interpreter()
+
+
 class Server:
     """A Redis. ``clock`` returns microseconds since 1970."""
 
@@ -91,11 +137,7 @@ class Server:
         self.store = Store(clock)
         self.run_id = self.replication_id = name
         self._scripts: dict[bytes, Any] = {}
-        self._lua = lupa.LuaRuntime(
-            encoding=None, unpack_returned_tuples=True, register_eval=False, register_builtins=False
-        )
-        given = (self._call, self._decode, self._encode, _unpack, _pack, LIST, STATUS)
-        self._run, self._out, self._load_text = self._lua.execute(LUA, *given)
+        self._lua = interpreter()
         self._own: Mapping[bytes, Callable[[Words], Any]] = {
             b"EVALSHA": self._evalsha,
             b"EVAL": self._eval,
@@ -114,9 +156,10 @@ class Server:
         name = words[0].upper()
         if (own := self._own.get(name)) is not None:
             return own(words[1:])
-        return self._do(name, words[1:])
+        return self.do(name, words[1:])
 
-    def _do(self, name: bytes, words: Words) -> Any:
+    def do(self, name: bytes, words: Words) -> Any:
+        """Do one command that scripts may ask for too; return its reply. Raises Refusal."""
         if (known := COMMANDS.get(name)) is None:
             raise Refusal(f"ERR unknown command '{name.decode()}'")
         return known(self.store, words)
@@ -124,15 +167,16 @@ class Server:
     def _evalsha(self, words: Words) -> Any:
         if (script := self._scripts.get(words[0])) is None:
             raise Refusal("NOSCRIPT No matching script.")
-        return self._reply(self._run(script, int(words[1]), *words[2:]))
+        self._lua.server = self
+        return self._reply(self._lua.run(script, int(words[1]), *words[2:]))
 
     def _eval(self, words: Words) -> Any:
-        return self._evalsha((self._load(words[0]), *words[1:]))
+        return self._evalsha((self.load(words[0]), *words[1:]))
 
     def _script(self, words: Words) -> Any:
         match words[0].upper():
             case b"LOAD":
-                return self._load(words[1])
+                return self.load(words[1])
             case b"FLUSH":
                 self._scripts.clear()
                 return OK
@@ -141,24 +185,15 @@ class Server:
             case other:
                 raise Refusal(f"ERR not simulated: SCRIPT {other.decode()}")
 
-    def _load(self, text: bytes) -> bytes:
+    def load(self, text: bytes) -> bytes:
+        """Load a script; return its digest. Raises Refusal."""
         digest = hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
-        if digest not in self._scripts:
-            loaded = self._load_text(text)
-            if isinstance(loaded, tuple):
-                raise Refusal(f"ERR Error compiling script: {loaded[1].decode()}")
-            self._scripts[digest] = loaded
+        self._scripts[digest] = self._lua.load(digest, text)
         return digest
 
     def _info(self, words: Words) -> Any:
         lines = (f"run_id:{self.run_id}", f"master_replid:{self.replication_id}", "role:master", "redis_version:8.0.0")
         return "\r\n".join(("# Server", *lines, "")).encode()
-
-    def _call(self, name: Any, *words: Any) -> Any:
-        """Do what a script asks, or go on with a reply within a reply."""
-        if type(name) is list:
-            return _to_lua(name)
-        return _to_lua(self._do(name.upper(), [word if type(word) is bytes else _word(word) for word in words]))
 
     def _reply(self, found: Any) -> Any:
         """Return what a script returned as Redis replies it."""
@@ -170,25 +205,12 @@ class Server:
             return int(found)
         if isinstance(found, bytes | int):
             return [] if found == LIST else found
-        return self._reply(self._out(found))
+        return self._reply(self._lua.out(found))
 
     def _status(self, found: Sequence[Any]) -> Any:
         if len(found) > 2:
             raise Refusal(found[1].decode())
         return Status(found[1])
-
-    def _decode(self, text: bytes) -> Any:
-        return self._table(orjson.loads(text))
-
-    def _table(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return self._lua.table_from([self._table(one) for one in value])
-        if isinstance(value, dict):
-            return self._lua.table_from({name.encode(): self._table(one) for name, one in value.items()})
-        return value.encode() if isinstance(value, str) else value
-
-    def _encode(self, value: Any) -> bytes:
-        return orjson.dumps(_plain(value))
 
 
 def _word(word: Any) -> bytes:
@@ -204,6 +226,10 @@ def _to_lua(reply: Any) -> Any:
     if type(reply) is list:
         return (LIST, *[False if one is None else one for one in reply])
     return (STATUS, bytes(reply)) if type(reply) is Status else reply
+
+
+def _encode(value: Any) -> bytes:
+    return orjson.dumps(_plain(value))
 
 
 def _plain(value: Any) -> Any:

@@ -11,9 +11,9 @@ from random import Random
 
 from edgebake.settings import Settings
 from feeds.change import PostEdited, PostPublished, PostWithdrawn, subject_of
-from tests.simulation import writes
+from tests.simulation import scenes, writes
 from tests.simulation.books import Books, Row
-from tests.simulation.edge import Stored, Unreachable, Whims
+from tests.simulation.edge import Stored, Unreachable
 from tests.simulation.faults import Faults, clear
 from tests.simulation.house import House, Wrongs, asked, replaced
 from tests.simulation.loop import Loop
@@ -25,8 +25,6 @@ PATIENCE_S = 120.0
 
 
 TRIES = 30
-AFTER = 10
-"""Reads soon after each write: most of what can go wrong goes wrong then."""
 
 
 @dataclass(slots=True)
@@ -53,26 +51,28 @@ class Schedule:
         self.random = random = Random(seed)
         self.loop = loop = Loop(random)  # type: ignore[abstract]  # has what is asked of it
         epoch_s = EPOCH_S + random.uniform(0, 64)
-        tiers = random.choice((1, 2, 2))
+        self.scene = scene = scenes.drawn(random)
         self.settings = Settings(
             edge="local",
             edge_profile="cloudfront",
-            tiers=tiers,
+            tiers=scene.tiers,
             feed_ttl=4,
             stale_while_revalidate=1,
             stale_if_error=1,
-            call_interval=0.2,
-            origin_timeout=1.0,
+            call_interval=random.choice((0.02, 0.2)),
+            origin_timeout=scenes.CUT_S,
             rolling_interval=0.2,
             recompute_every=0,
             purge_every=0,
             overflow_items=random.choice((0, 20)),
             activations=random.choice((0, 10_000, 10_000)),
         )
-        self.books = books = Books(writes.world(random, int(epoch_s * 1000)), lambda: self.house.wall_ms())  # noqa: PLW0108  # there is no house yet
-        self.house = House(loop, random, self.settings, books, epoch_s)
+        self.theme = random.getrandbits(32)
+        world = writes.world(random, int(epoch_s * 1000), scene.cast)
+        self.books = books = Books(world, lambda: self.house.wall_ms())  # noqa: PLW0108  # there is no house yet
+        self.house = House(loop, random, self.settings, books, scene, epoch_s=epoch_s)
         self.oracle = Oracle(books)
-        self.cdn = self.house.open_edge(self._whims(), self._on_store, tiers)
+        self.cdn = self.house.open_edge(scene.whims, self._on_store, scene.tiers)
         self.faults = Faults(self.house, self.oracle, self.say)
         books.on_live = self._on_live
 
@@ -94,17 +94,6 @@ class Schedule:
         if self._traced:
             self.outcome.trace.append(f"{self.loop.time():8.3f} {what}")
 
-    def _whims(self) -> Whims:
-        random = self.random
-        return Whims(
-            cut_s=self.settings.origin_timeout_s,
-            takes_s=random.choice((0.1, 0.8)),
-            slow_s=random.choice((0.0, 0.0, 4.0)),
-            refused=random.choice((0.0, 0.0, 0.3)),
-            unanswered=random.choice((0.0, 0.0, 0.3)),
-            max_items=random.choice((2, 50)),
-        )
-
     def _on_store(self, tier: str, path: str, stored: Stored) -> None:
         self.say(f"{tier} stores {path}: {stored.answer.status} {'late ' if stored.answer.late else ''}")
         self.oracle.judge(tier, path, stored, self.loop.time(), "as it was stored")
@@ -114,16 +103,19 @@ class Schedule:
         self.oracle.became_live(row, self.cdn, self.loop.time())
 
     async def _main(self) -> None:
-        random, house = self.random, self.house
-        for number in range(random.choice((1, 1, 2))):
+        random, house, scene = self.random, self.house, self.scene
+        if scene.is_moment:
+            await house.prepare()
+        for number in range(scene.workers):
             house.start_worker(number)
-        for number in range(random.choice((1, 2, 2))):
+        for number in range(scene.bakers):
             house.start_baker(number)
-        span = random.uniform(2, 8)
+        early, late = scene.writes[0], scene.span_s
         tasks = [
-            *[asyncio.create_task(self._read_at(random.uniform(0, span))) for _ in range(random.randint(5, 30))],
-            *[asyncio.create_task(self._write_at(random.uniform(0.5, span))) for _ in range(random.randint(1, 7))],
-            *[asyncio.create_task(fault(span)) for fault in self.faults.drawn()],
+            *[asyncio.create_task(self._read_at(random.uniform(0.1, 0.9 * early))) for _ in range(scene.early)],
+            *[asyncio.create_task(self._read_at(random.uniform(0, late))) for _ in range(scene.stray)],
+            *[asyncio.create_task(self._write_at(at)) for at in scene.writes],
+            *[asyncio.create_task(fault(late)) for fault in self.faults.drawn(scene.faults)],
         ]
         await asyncio.wait(tasks)
         for task in tasks:
@@ -141,12 +133,14 @@ class Schedule:
             near = [user for user in writes.PEOPLE if source in self.books.data.follows.get(user, ())] or near
             if self.random.random() < 0.2:
                 return f"/post/{row.change.post}"
-        user = self.random.choice(near or writes.PEOPLE)
+        user = self.random.choice(near or self.scene.cast.readers)
         return f"/feed/{user}{self.random.choice(('', '/feed.json', '/feed.json', '/feed.atom'))}"
 
     def _paths(self) -> list[str]:
         posts = list(self.books.data.posts)
-        pages = [f"/feed/{user}/feed.json" for user in writes.PEOPLE]
+        pages = [f"/feed/{user}/feed.json" for user in self.scene.cast.readers]
+        if self.scene.is_moment:
+            return [*pages, *pages, f"/author/{self.scene.cast.authors[0]}/feed.json", f"/post/{posts[-1]}"]
         return [*pages, *pages, "/feed/ada", "/author/bob/feed.json", "/author/pop/feed.json", f"/post/{posts[-1]}"]
 
     async def _read_at(self, at: float, path: str = "") -> None:
@@ -158,13 +152,19 @@ class Schedule:
             self.say(f"nobody answered {path}")
 
     async def _write_at(self, at: float) -> None:
+        """Write, and read around that: some as if by chance, others because of it."""
+        random, scene = self.random, self.scene
+        times = [at + random.uniform(-0.05, scene.within_s) for _ in range(scene.around if scene.is_moment else 0)]
+        tasks = [asyncio.create_task(self._read_at(when)) for when in times]
         await asyncio.sleep(at)
-        write = writes.draw(self.random, self.house.wall_ms())
-        row = await self.house.desk(calm=True).write(write)
+        drawn = Random(self.theme) if random.random() < scene.again else random
+        row = await self.house.desk(calm=True).write(writes.draw(drawn, self.house.wall_ms(), scene.cast))
         if row is not None:
             self.say(f"{row.id} is accepted: {row.change}")
             self.house.wake_relay()
-            await asyncio.gather(*[self._read_at(self.random.uniform(0, 3), self._near(row)) for _ in range(AFTER)])
+            near = [self._read_at(random.uniform(0, scene.within_s), self._near(row)) for _ in range(scene.around)]
+            await asyncio.gather(*near)
+        await asyncio.gather(*tasks)
 
     # The end.
 
@@ -178,11 +178,14 @@ class Schedule:
                 raise Lost(f"{late[0].id} ({late[0].change}) is not live after {PATIENCE_S:.0f} s")
             await asyncio.sleep(0.5)
         self.oracle.look(self.cdn, self.loop.time(), "at the end")
-        for number, app in sorted(self.house.apps.items()):
-            for path in dict.fromkeys(self._paths()):
-                for _ in range(TRIES):
-                    answer = await asked(app, path, "")
-                    if answer.status != 503:  # a bake that took too long; what it read is there the next time
-                        break
-                    await asyncio.sleep(0.5)
-                self.oracle.agree(f"baker {number}", path, answer, self.loop.time())
+        asked = [self._agree(n, path) for n in sorted(self.house.apps) for path in dict.fromkeys(self._paths())]
+        await asyncio.gather(*asked)
+
+    async def _agree(self, number: int, path: str) -> None:
+        """Ask a baker for a page at the end: it is as the truth is."""
+        for _ in range(TRIES):
+            answer = await asked(self.house.apps[number], path, "")
+            if answer.status != 503:  # a bake that took too long; what it read is there the next time
+                break
+            await asyncio.sleep(0.5)
+        self.oracle.agree(f"baker {number}", path, answer, self.loop.time())

@@ -18,7 +18,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as Broken
 from redis.exceptions import ResponseError
 
-from tests.simulation.loop import Loop, Process
+from tests.simulation.loop import Handle, Loop, Process
 from tests.simulation.redis import Refusal, Server
 
 Trip = list[list[bytes]]
@@ -35,6 +35,12 @@ class Weather:
     slow_s: float = 1.5
     cut: float = 0.1
     broken: float = 0.0
+
+    def delay(self, random: Random) -> float:
+        """Draw how long a message takes."""
+        if random.random() < self.slow:
+            return random.uniform(0, self.slow_s)
+        return random.expovariate(1 / self.mean_s)
 
 
 @dataclass(eq=False, slots=True)
@@ -81,11 +87,11 @@ class Blocked:
 
     session: Session
     words: list[bytes]
-    handle: asyncio.TimerHandle | None = None
+    handle: Handle | None = None
 
 
 class Network:
-    """Carries what processes say to Redis, and back."""
+    """Carries what processes say to Redis, and back. ``heard`` is told of each command that was done, and its reply."""
 
     def __init__(self, loop: Loop, random: Random, server: Server, weather: Weather) -> None:
         self.loop = loop
@@ -94,15 +100,13 @@ class Network:
         self.sessions: dict[Session, None] = {}
         self.trips = 0
         self.is_up = True
+        self.heard: Callable[[Process, list[bytes], Any], None] = lambda who, words, reply: None
         self._random = random
         self._blocked: dict[bytes, list[Blocked]] = {}
 
     def delay(self) -> float:
         """Draw how long a message takes."""
-        weather = self.weather
-        if self._random.random() < weather.slow:
-            return self._random.uniform(0, weather.slow_s)
-        return self._random.expovariate(1 / weather.mean_s)
+        return self.weather.delay(self._random)
 
     async def connect(self) -> Session:
         """Open a connection. Raises Broken where nobody answers."""
@@ -163,7 +167,9 @@ class Network:
             return [[b"unsubscribe", None, 0]]
         if name == b"PUBLISH":
             return [self.publish(words[1], words[2])]
-        return [answer(self.server, words)]
+        reply = answer(self.server, words)
+        self.heard(session.owner, words, reply)
+        return [reply]
 
     def publish(self, channel: bytes, message: bytes) -> int:
         """Send a message to all who listen; return to how many."""
@@ -224,6 +230,8 @@ def answer(server: Server, words: Sequence[bytes]) -> Any:
 
 def encoded(word: object) -> bytes:
     """Return a word of a command as it travels."""
+    if isinstance(word, str):
+        return word.encode()
     if isinstance(word, bytes):
         return word
     return repr(word).encode() if isinstance(word, float) else str(word).encode()
@@ -267,12 +275,12 @@ class Wire(AbstractConnection):
 
     def pack_command(self, *words: Any) -> Any:
         """Return a command as its words."""
-        first = encoded(words[0])
-        return [[*first.split(b" "), *map(encoded, words[1:])]]
+        packed = [word if type(word) is bytes else encoded(word) for word in words]
+        return [[*packed[0].split(b" "), *packed[1:]] if b" " in packed[0] else packed]
 
     def pack_commands(self, commands: Iterable[Iterable[Any]]) -> Any:
         """Return commands as their words."""
-        return [packed for words in commands for packed in self.pack_command(*words)]
+        return [self.pack_command(*words)[0] for words in commands]
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Send commands."""

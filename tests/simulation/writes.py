@@ -1,7 +1,7 @@
 """What people do: writes to the books, each with the change that the real record would put into the outbox."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 
 from feeds.change import (
@@ -23,41 +23,55 @@ from tests.simulation.books import Data
 Done = tuple[Data, Change] | None
 Write = Callable[[Data], Done]
 
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Among whom writes are drawn: who writes posts, and whose feeds and settings change."""
+
+    authors: tuple[str, ...]
+    readers: tuple[str, ...]
+
+
 PEOPLE = ("ada", "bob", "cyd", "dee")
 PULLED = "pop"
 TOPIC = "tea"
 
 
-def world(random: Random, now_ms: int) -> Data:
-    """Return the data that a schedule begins with."""
+def world(random: Random, now_ms: int, cast: Cast) -> Data:
+    """Return the data that a schedule begins with. Who reads in a small cast follows who writes."""
     users = {user: _user(user, number) for number, user in enumerate((*PEOPLE, PULLED), 1)}
     data = Data(
         users=users, tags={TOPIC: TAG | 1}, pulled={5: PulledSource(PULLED, False, "pull", 0)}, pulled_version=1
     )
     follows = {user: frozenset(random.sample([1, 2, 3, 4, 5, TAG | 1], random.randint(1, 4))) for user in PEOPLE}
+    if len(cast.authors) == 1:
+        number = users[cast.authors[0]].num
+        follows = {user: some | {number} if user in cast.readers else some for user, some in follows.items()}
     data = replace(data, follows={user: some - {users[user].num} for user, some in follows.items()})
     for number in range(random.randint(1, 4)):
-        done = publish(random, now_ms - 10_000 + number)(data)
+        done = publish(random, now_ms - 10_000 + number, cast)(data)
         assert done is not None
         data = done[0]
     return data
 
 
-def draw(random: Random, now_ms: int) -> Write:
+def draw(random: Random, now_ms: int, cast: Cast) -> Write:
     """Draw a write."""
+    readers, everybody = cast.readers, tuple(dict.fromkeys((*cast.readers, *cast.authors)))
+    people = tuple(user for user in everybody if user != PULLED)
     kinds: list[tuple[int, Callable[[], Write]]] = [
-        (6, lambda: publish(random, now_ms)),
+        (6, lambda: publish(random, now_ms, cast)),
         (5, lambda: edit(random)),
         (2, lambda: move(random, now_ms)),
         (3, lambda: withdraw(random)),
         (1, lambda: again(random)),
-        (3, lambda: rename(random.choice((*PEOPLE, PULLED)))),
-        (2, lambda: privacy(random.choice(PEOPLE))),
-        (1, lambda: mute(random.choice(PEOPLE), random.choice((*PEOPLE, PULLED)))),
-        (4, lambda: follow(random.choice(PEOPLE), random.choice((1, 2, 3, 4, 5, TAG | 1)))),
-        (1, lambda: invalidate(random.choice((*PEOPLE, None)), rolling=random.random() < 0.3)),
+        (3, lambda: rename(random.choice(everybody))),
+        (2, lambda: privacy(random.choice(people))),
+        (1, lambda: mute(random.choice(readers), random.choice(everybody))),
+        (4, lambda: follow(random.choice(readers), random.choice((1, 2, 3, 4, 5, TAG | 1)))),
+        (1, lambda: invalidate(random.choice((*people, None)), rolling=random.random() < 0.3)),
         (1, lambda: site(rolling=random.random() < 0.5)),
-        (1, lambda: erase(random.choice(PEOPLE))),
+        (1, lambda: erase(random.choice(people))),
     ]
     return random.choices([kind for _, kind in kinds], [weight for weight, _ in kinds])[0]()
 
@@ -81,9 +95,9 @@ def _pick(random_number: float, data: Data, *states: PostState) -> Post | None:
     return found[int(random_number * len(found))] if found else None
 
 
-def publish(random: Random, now_ms: int) -> Write:
-    """Write a post, by anybody, with a tag or none."""
-    author, tagged = random.choice((*PEOPLE, PULLED)), random.random() < 0.3
+def publish(random: Random, now_ms: int, cast: Cast) -> Write:
+    """Write a post, with a tag or none."""
+    author, tagged = random.choice(cast.authors), random.random() < 0.3
 
     def write(data: Data) -> Done:
         if (by := _there(data, author)) is None:

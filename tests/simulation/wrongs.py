@@ -18,13 +18,12 @@ from cdn.edge import Batch, Receipt
 from cdn.fence import Fence, Leaving
 from cdn.ledger import Ledger, Recorded, Tags
 from cdn.pending import Minted, PendingSet, Waiting
+from feeds import scripts as feeds_scripts
 from feeds.affected import Affected
+from feeds.copies import TOO_LATE
 from feeds.parts import Parts
 from feeds.truth import Truth
 from tests.simulation.edge import Api
-
-SLOW_S = 0.3
-"""Seconds between two steps whose order is wrong: it can be that long, and then it is found sooner."""
 
 
 class Open(Fence):
@@ -40,7 +39,6 @@ class NotedLate(Reads):
 
     async def _first(self, asks: Any) -> Any:
         found = await super()._first(asks)
-        await asyncio.sleep(SLOW_S)
         again = await super()._first(asks)
         for first, later in zip(found, again, strict=True):
             first.noted = later.noted
@@ -52,7 +50,6 @@ class LookedBefore(Ledger):
 
     async def record(self, tags: Mapping[int, Tags]) -> dict[int, Recorded]:
         known = {shard: await self._known(shard) for shard in tags}
-        await asyncio.sleep(SLOW_S)
         for shard, need in tags.items():
             for tag in [tag for tag in need.dropped if tag not in known[shard]]:
                 del need.dropped[tag]
@@ -68,6 +65,14 @@ class LookedBefore(Ledger):
         return {tag.decode() for tags in held for tag in tags} | {f"u-{user.decode()}" for user in living}
 
 
+class Unlooked(Ledger):
+    """The ledger is never sure, and so does not look at which answers live."""
+
+    async def record(self, tags: Mapping[int, Tags]) -> dict[int, Recorded]:
+        await scripts.execute(self._redis, [("SET", keys.unsure(shard), 2**53) for shard in tags])
+        return await super().record(tags)
+
+
 class WrittenLate(Truth):
     """What is read is written behind the back of whoever records: the tag comes before the data is readable (1c)."""
 
@@ -79,8 +84,7 @@ class WrittenLate(Truth):
         return found
 
     async def _later(self, found: Any, seen: Any, writes: Any) -> None:
-        await asyncio.sleep(2)
-        await scripts.execute(self._redis, writes(found, seen))
+        await feeds_scripts.execute(self._redis, writes(found, seen))
 
 
 class SharedFirst(Parts):
@@ -123,12 +127,11 @@ class Unfloored(Truth):
     """A copy is written back under the floor of that moment, not the one from before the truth was read (2a)."""
 
     async def _through(self, read: Any, writes: Any, *, keep: bool = True) -> Any:
-        found = await read()
-        if keep:
-            await asyncio.sleep(SLOW_S)
+        while True:
+            found = await read()
             seen = await self.copies.look()
-            await scripts.execute(self._redis, writes(found, seen))
-        return found
+            if not keep or TOO_LATE not in await feeds_scripts.execute(self._redis, writes(found, seen)):
+                return found
 
 
 class Short(Freshness):
@@ -150,6 +153,7 @@ WRONGS: Mapping[str, Mapping[str, Any]] = {
     "a fence that always passes": {"baker.kitchen.Fence": Open},
     "a fence noted after the first read": {"baker.kitchen.Reads": NotedLate},
     "a ledger read before the record": {"edgebake.workers.Ledger": LookedBefore},
+    "a ledger that does not look at living answers": {"edgebake.workers.Ledger": Unlooked},
     "a tag recorded before the data is readable": {"feeds.fanout.Truth": WrittenLate},
     "a shared tag sent by the first finished part": {"feeds.fanout.Parts": SharedFirst},
     "a released pending entry with something newer in it": {"invalidator.drain.PendingSet": Released},
