@@ -1,6 +1,7 @@
 """A Varnish of our own: `varnishd` with our VCL, before a baker. It ends with the process that started it."""
 
 import asyncio
+import os
 import shutil
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections import deque
@@ -16,6 +17,8 @@ from edgebake.errors import CommandError
 from edgebake.orphan import ends_with_parent
 from edgebake.valkey import free_port
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where there is none: varnishd runs a C compiler, which looks there for its parts."""
 LOOK_S = 0.05
 STOP_S = 5.0
 OPTIONS = (
@@ -123,6 +126,7 @@ class Varnish:
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=STDOUT,
+            env={"PATH": PATH} | os.environ,
             start_new_session=True,  # Ctrl-C in a terminal reaches us alone
             preexec_fn=ends_with_parent(),
         )

@@ -15,6 +15,7 @@ from tests.integration.ground import Ground
 from tests.integration.house import House, open_house
 from tests.integration.postgresql import Cluster, programs
 from tests.integration.records import Clock
+from tests.integration.varnish import MISSING, Server, World, before_an_origin, is_installed, varnishd
 
 _numbers = count(1)
 
@@ -89,3 +90,19 @@ async def baker(house: House) -> AsyncIterator[Baker]:
     """The feeds port over a house, as it is set by default."""
     async with open_bakers(house, config()) as (opened,):
         yield opened
+
+
+@pytest.fixture(scope="session")
+def varnish_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Varnish with our VCL for the whole run."""
+    if not is_installed():
+        pytest.skip(MISSING)
+    with varnishd(tmp_path_factory.mktemp("varnish")) as server:
+        yield server
+
+
+@pytest.fixture
+async def varnish(varnish_server: Server) -> AsyncIterator[World]:
+    """That Varnish, before an origin of the test's own."""
+    async with before_an_origin(varnish_server) as world:
+        yield world
