@@ -1,11 +1,14 @@
 """The settings of the local edge, as plain values. The defaults are CloudFront's where it has one."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from cdn.distribution import Distribution, ours
+from cdn.local.topology import Topology
+from cdn.signing import PublicKey
 
 Clock = Callable[[], float]
 """Seconds that never go back. What falls due is looked up when something is asked, so a test moves time at will."""
@@ -49,12 +52,19 @@ class LocalEdgeConfig:
     distribution: Distribution = field(default_factory=ours)
     """What it runs: behaviours, policies, time-outs. All its origins are the one at ``origin``."""
     profile: Profile = INSTANT
+    topology: Topology = field(default_factory=Topology)
+    key_groups: Mapping[str, Mapping[str, PublicKey]] = field(default_factory=dict)
+    """The keys of each trusted key group, by their ids. Behaviours whose groups have none are closed to all."""
+    logs: Path | None = None
+    """The folder of the access logs; None: none are written."""
     front_page: bytes | Callable[[], bytes] = b""
     """The HTML answered at ``/``; empty: what the distribution says of that path."""
     origin_connections: int = 128
     max_bytes: int = 256 * 1024 * 1024
-    """Of all objects together; the least recently used go first."""
+    """Of all objects of one cache together; the least recently used go first."""
     max_object_bytes: int = 32 * 1024 * 1024
     log_length: int = 10_000
     late_answers: LateAnswers = LateAnswers.STORED
     clock: Clock = time.monotonic
+    wall_clock: Clock = time.time
+    """Unix time, for signatures and logs."""

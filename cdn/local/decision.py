@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Generic, TypeVar, assert_never
 
+from cdn.accesslog import DetailedType
 from cdn.distribution import ERROR_TTL_S, Behavior, Distribution
 from cdn.local.cache_control import UNCACHEABLE, parse, seconds
 from cdn.local.config import LateAnswers
@@ -18,8 +19,9 @@ SERVER_ERROR = 500
 CLIENT_ERROR = 400
 NOT_MODIFIED = 304
 ALWAYS_KEPT = frozenset((404, 414, 500, 501, 502, 503, 504))
-"""Errors that are kept whatever the origin says [HTTPStatusCodes]; others where it sends max-age or s-maxage."""
-NEVER_KEPT = frozenset((416,))
+"""Errors that are kept whatever the origin says [HTTPStatusCodes]."""
+KEPT_IF_ASKED = frozenset((400, 403, 405, 412, 415))
+"""Errors that are kept where the origin says how long. No others are ever kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,11 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The origin did not answer (502), or not in time (504), or was cut off (502)."""
+    """The origin did not answer (502), or not in time (504), or was cut off (502). ``word`` is the log's."""
 
     status: int
     reason: str
+    word: str = DetailedType.ORIGIN_ERROR
 
 
 H = TypeVar("H", bound=Held)
@@ -244,7 +247,7 @@ def _lifetime(answer: Head, directives: Mapping[str, str], rules: Rules) -> floa
 
 
 def _error_lifetime(status: int, asked: float | None, rules: Rules) -> float | None:
-    if status in NEVER_KEPT or (asked is None and status not in ALWAYS_KEPT):
+    if status not in ALWAYS_KEPT and (asked is None or status not in KEPT_IF_ASKED):
         return None
     lifetime = max(rules.error_ttl(status), min(asked or 0.0, rules.max_ttl))
     return lifetime if lifetime > 0 else None

@@ -10,6 +10,7 @@ from time import time
 import aiohttp
 from yarl import URL
 
+from cdn.accesslog import DetailedType
 from cdn.local.config import LocalEdgeConfig
 from cdn.local.decision import Failed, Head
 from cdn.local.objects import Headers
@@ -20,6 +21,7 @@ IDLE_S = 4.0
 """How long an idle connection is kept: less than the 5 s after which uvicorn closes its end."""
 MAX_HEADER = 20_480
 CHUNK = 65_536
+LAST_STATUS = 599
 DATE = re.compile(rb"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT")
 UNREADABLE = float("inf")
 """The age of an answer whose ``Age`` cannot be read."""
@@ -68,9 +70,9 @@ class Origin:
                 return await self._get(request, read)
         except TimeoutError:  # aiohttp's too
             waited = f"complete after {whole_s:g} s" if whole_s else f"there after {read.sock_read} s"
-            return Failed(504, f"the origin's answer was not {waited}")
+            return Failed(504, f"the origin's answer was not {waited}", DetailedType.ORIGIN_COMM_ERROR)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Failed(502, f"{type(error).__name__}: {error}")
+            return Failed(502, f"{type(error).__name__}: {error}", _word(error))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -101,6 +103,8 @@ class Origin:
                 if len(body) > self._max_bytes:
                     return Failed(502, f"the origin's answer has more than {self._max_bytes} bytes")
             headers = tuple((name.lower(), value) for name, value in response.raw_headers)
+        if response.status > LAST_STATUS:
+            return Failed(502, f"the origin's status is {response.status}")
         return answered(response.status, headers, bytes(body))
 
     def _headers(self, request: Request) -> list[tuple[str, str]]:
@@ -109,6 +113,19 @@ class Origin:
         via = request.headers.get(b"via")
         joined = f"{via.decode('latin-1')}, {self._via}" if via else self._via
         return [*forwarded, *agent, ("Via", joined)]
+
+
+def _word(error: Exception) -> DetailedType:
+    """Return what the log says of an error [standard-logs-reference, x-edge-detailed-result-type]."""
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return DetailedType.ORIGIN_DNS_ERROR
+        case aiohttp.ClientConnectorError():
+            return DetailedType.ORIGIN_CONNECT_ERROR
+        case aiohttp.ClientPayloadError() | OSError():
+            return DetailedType.ORIGIN_READ_ERROR
+        case _:
+            return DetailedType.ORIGIN_ERROR
 
 
 def answered(status: int, headers: Headers, body: bytes, found: str = "origin") -> Answer:
@@ -138,10 +155,9 @@ def _expires(headers: Headers) -> float | None:
 
 
 def _age(value: bytes | None) -> float:
-    """Return the origin's ``Age`` (RFC 9111 §5.1); one that cannot be read is older than anything is kept."""
-    if value is None:
-        return 0.0
-    return float(value) if value.isdigit() else UNREADABLE
+    """Return the origin's ``Age``, the first of several (RFC 9111 §5.1); one that cannot be read is endless."""
+    first = (value or b"0").partition(b",")[0].strip()
+    return float(first) if first.isdigit() else UNREADABLE
 
 
 def _date(value: bytes) -> datetime | None:

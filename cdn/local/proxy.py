@@ -5,50 +5,59 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import NamedTuple
 
+from cdn.accesslog import DetailedType
 from cdn.distribution import Behavior
 from cdn.local.asgi import Receive, Scope, Send, not_http, respond
 from cdn.local.config import LocalEdgeConfig
-from cdn.local.decision import CLIENT_ERROR, NOT_MODIFIED, Serve
+from cdn.local.decision import NOT_MODIFIED, Failed, Serve
 from cdn.local.flights import Landing
 from cdn.local.objects import Object
 from cdn.local.ranges import Part, is_current, part_of
+from cdn.local.recorded import Sent, seen
 from cdn.local.request import HEAD, Request, headers_of
 from cdn.local.results import Entry, Log, Result
 from cdn.local.route import RequestHeaders, Route, route_of
 from cdn.local.tier import NO_LIFE, OK, PLAIN, Tier
 from cdn.local.viewer import NOT_IN_304, is_unchanged, value_of
+from cdn.signing import Denial
 
 MAX_URL = 8_192
 MAX_REQUEST = 20_480
 """Bytes of path, query string and headers together."""
 MAX_BODY = 16 * 1024 * 1024
+XML = b"text/xml"
 HTML = b"text/html; charset=utf-8"
 NOWHERE = "-nowhere"
 """How the name of a viewer-request function ends that answers 404. Others are not run."""
 
 
 class Refusal(NamedTuple):
-    """What the edge answers by itself, to a request that goes no further."""
+    """What the edge answers by itself, to a request that goes no further. ``word``: what the log says of it."""
 
     status: int
     body: bytes
     content_type: bytes = PLAIN
     result: Result = Result.ERROR
+    word: str = DetailedType.INVALID_REQUEST
 
 
-Check = Callable[[Behavior, Scope, RequestHeaders], Refusal | None]
+Check = Callable[[Behavior, Scope], Denial | None]
 """Says who may not read, of a behaviour with key groups."""
 
 
 class Proxy:
     """An ASGI application that answers viewers from a tier."""
 
-    def __init__(self, config: LocalEdgeConfig, tier: Tier, check: Check | None = None) -> None:
-        self.log = Log(config.log_length)
+    def __init__(
+        self, config: LocalEdgeConfig, tier: Tier, check: Check, log: Log, access: Callable[[Sent], None] | None = None
+    ) -> None:
+        """``access`` is told of each answer, for the access log."""
         self._config = config
         self._tier = tier
         self._check = check
-        self._routes = [Route(config.distribution, behavior) for behavior in config.distribution.behaviors]
+        self._log = log
+        self._access = access
+        self._routes = [Route(config.distribution, each, tier.name) for each in config.distribution.behaviors]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -61,9 +70,13 @@ class Proxy:
         request = Request(key, route, scope, headers, secrets.token_urlsafe(40))
         refusal = self._refuse(request, path)
         landing = self._refused(request, refusal) if refusal else await self._answer(request, receive)
-        status, body = await self._send(request, send, landing)
-        ms = (perf_counter() - began) * 1000
-        self.log.add(Entry(scope["method"], path, key.encoding, status, landing.result, len(body), ms))
+        status, sent, body = self._reply(request, landing)
+        ready_s = perf_counter() - began
+        await respond(send, status, sent, body)
+        taken_s = perf_counter() - began
+        self._log.add(Entry(scope["method"], path, key.encoding, status, landing.result, len(body), taken_s * 1000))
+        if self._access is not None:
+            self._access(Sent(request, landing, status, tuple(sent), len(body), ready_s, taken_s))
 
     def _refuse(self, request: Request, path: str) -> Refusal | None:
         """Return the answer to what the edge answers without looking into its cache."""
@@ -74,8 +87,8 @@ class Proxy:
             return Refusal(OK, page() if callable(page) else page, HTML, Result.GENERATED)
         if behavior.function is not None and behavior.function.endswith(NOWHERE):
             return Refusal(404, b"There is nothing here.", result=Result.GENERATED)
-        if behavior.key_groups and self._check:
-            return self._check(behavior, request.scope, request.headers)
+        if behavior.key_groups and (denial := self._check(behavior, request.scope)):
+            return Refusal(403, denial.document, XML, word=DetailedType.INVALID_REQUEST_BLOCKED)
         return None
 
     async def _answer(self, request: Request, receive: Receive) -> Landing:
@@ -96,9 +109,10 @@ class Proxy:
         headers = ((b"content-type", refusal.content_type),)
         made = request.route.viewer.make(headers, len(refusal.body))
         reply = Object(refusal.status, "", None, NO_LIFE, request.key, refusal.body, made, headers, frozenset())
-        return Landing(reply, refusal.result, shared=False)
+        return Landing(reply, refusal.result, shared=False, failed=Failed(refusal.status, "", refusal.word))
 
-    async def _send(self, request: Request, send: Send, landing: Landing) -> tuple[int, bytes]:
+    def _reply(self, request: Request, landing: Landing) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Return what is sent to this viewer: status, headers and body."""
         reply, result = landing.reply, landing.result
         status, headers, body = reply.status, list(reply.headers), reply.body
         asked = request.headers
@@ -112,13 +126,11 @@ class Proxy:
             replaced = {b"content-length", *(name for name, _ in part.headers)}
             headers = [pair for pair in headers if pair[0] not in replaced]
             headers += [*part.headers, (b"content-length", b"%d" % len(body))]
-        # CloudFront says Error of every error, from its cache or not.
-        headers.append((Result.ERROR if status >= CLIENT_ERROR and result is not Result.GENERATED else result).x_cache)
+        headers.append(seen(landing, status).x_cache)
         if result is Result.HIT:
             headers.append((b"age", b"%d" % max(0, self._config.clock() - reply.life.since)))
         headers.append((b"x-amz-cf-id", request.id.encode()))
-        await respond(send, status, headers, body)
-        return status, body
+        return status, headers, body
 
 
 def _malformed(request: Request, path: str) -> Refusal | None:
@@ -129,7 +141,8 @@ def _malformed(request: Request, path: str) -> Refusal | None:
     if not path.isascii() or not path.isprintable() or " " in path:
         return Refusal(400, b"The path is not percent-encoded.")
     if scope["method"] not in methods:
-        return Refusal(403, f"The edge takes {', '.join(methods)} here, not {scope['method']}.".encode())
+        told = f"The edge takes {', '.join(methods)} here, not {scope['method']}."
+        return Refusal(403, told.encode(), word=DetailedType.INVALID_REQUEST_METHOD)
     return None
 
 

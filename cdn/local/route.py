@@ -10,6 +10,7 @@ from cdn.distribution import Behavior, Distribution, Keys, matcher
 from cdn.grant import COOKIE, PARAMETERS
 from cdn.local.decision import rules_of
 from cdn.local.objects import Key
+from cdn.local.topology import LOCATION
 from cdn.local.viewer import ViewerHeaders, normalised
 
 UNRESERVED = re.compile("%(?:2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aAeE])")
@@ -20,10 +21,10 @@ RequestHeaders = Mapping[bytes, bytes]
 class Route:
     """One behaviour with its rules, its keys and what its viewers are told."""
 
-    def __init__(self, distribution: Distribution, behavior: Behavior) -> None:
+    def __init__(self, distribution: Distribution, behavior: Behavior, location: str = LOCATION) -> None:
         self.behavior = behavior
         self.rules = rules_of(distribution, behavior)
-        self.viewer = ViewerHeaders(distribution.id, behavior)
+        self.viewer = ViewerHeaders(distribution.id, behavior, location)
         self._pattern = matcher(behavior.pattern)
         cache = behavior.cache
         # With Accept-Encoding in the policy's own list it is a header like any other, and nothing is normalised.

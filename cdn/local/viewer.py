@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from cdn.distribution import Behavior, ResponseHeadersPolicy
 from cdn.local.objects import Headers, Object
+from cdn.local.topology import LOCATION
 
 HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authentication-info", b"proxy-authorization",
@@ -18,7 +19,7 @@ HOP_BY_HOP = frozenset(
 REPLACED = frozenset((b"content-length", b"age", b"x-cache", b"x-amz-cf-id", b"x-amz-cf-pop", b"via", b"vary"))
 """Set anew by the edge."""
 NOT_IN_304 = frozenset((b"content-length", b"content-type", b"content-encoding", b"content-range"))
-NOT_RENEWED = NOT_IN_304 | HOP_BY_HOP | frozenset((b"content-md5", b"etag"))
+NOT_RENEWED = HOP_BY_HOP | frozenset((b"content-length", b"content-encoding", b"content-range", b"content-md5", b"etag"))
 """A 304 says nothing of these (RFC 9111 §3.2)."""
 OK = 200
 NO_POLICY = ResponseHeadersPolicy("")
@@ -65,13 +66,14 @@ def is_match(if_none_match: bytes, etag: bytes | None) -> bool:
 class ViewerHeaders:
     """Makes the headers that a viewer gets out of the origin's, but for those that differ from request to request."""
 
-    def __init__(self, distribution: str, behavior: Behavior) -> None:
+    def __init__(self, distribution: str, behavior: Behavior, location: str = LOCATION) -> None:
         policy = behavior.response or NO_POLICY
         removed = {name.lower().encode() for name in policy.removed}
         replaced = {name.lower().encode() for name, _, overrides in policy.custom if overrides}
         self._removed = removed | replaced | HOP_BY_HOP | REPLACED
         if not behavior.forwards_cookies:
             self._removed |= {b"set-cookie"}
+        self._pop = (b"x-amz-cf-pop", location.encode())
         self._via = (b"via", f"1.1 {distribution.lower()}.cloudfront.net (CloudFront)".encode())
         self._custom = tuple((name.lower().encode(), value.encode(), always) for name, value, always in policy.custom)
         self._varies_on = behavior.cache.headers
@@ -84,11 +86,11 @@ class ViewerHeaders:
         kept = [(name, value) for name, value in origin_headers if name not in removed]
         present = {name for name, _ in kept}
         added = [(name, value) for name, value, always in self._custom if always or name not in present]
-        made = [self._via, (b"x-amz-cf-pop", b"LOCAL1-C1"), (b"content-length", b"%d" % length)]
+        made = [self._via, self._pop, (b"content-length", b"%d" % length)]
         return (*kept, *self._vary(origin_headers), *added, *made)
 
     def _vary(self, origin_headers: Headers) -> Headers:
-        """Return what is left of ``Vary``: Accept-Encoding, Cookie, and what is in the key."""
+        """Return what is left of ``Vary``: Accept-Encoding, Cookie, what is in the key, and ``*``."""
         if self._is_vary_removed:
             return ()
         listed = (value_of(origin_headers, b"vary") or b"").split(b",")
@@ -96,7 +98,7 @@ class ViewerHeaders:
         return ((b"vary", b", ".join(names)),) if names else ()
 
     def _is_told(self, name: bytes) -> bool:
-        return name in (b"accept-encoding", b"cookie") or self._varies_on.takes(name.decode("latin-1"))
+        return name in (b"accept-encoding", b"cookie", b"*") or self._varies_on.takes(name.decode("latin-1"))
 
 
 def _is_not_after(modified: bytes, since: bytes) -> bool:

@@ -245,7 +245,7 @@ async def test_what_is_not_listed_never_reaches_the_origin(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/feed/", "/feed/ada", "/private/ada", "/author/ada", "/post/p1", "/static/a.css", "/live/x"]
+    "path", ["/feed/", "/feed/ada", "/author/ada", "/post/p1", "/static/a.css", "/live/x"]
 )
 async def test_what_is_listed_reaches_the_origin(path: str) -> None:
     async with local_edge() as world:
