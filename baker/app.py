@@ -182,10 +182,7 @@ def _count(scope: Scope, status: int, source: str) -> None:
     """Count an answer that leaves; where events are wanted, tell of it: `edgebake report --reconcile` reads that."""
     metrics.answers(status, source).inc()
     if events.isEnabledFor(logging.INFO):
-        encoding, validators = _conditions(scope)
-        fields = {"path": _raw_path(scope), "status": status, "source": source, "method": scope["method"]}
-        fields |= {"encoding": encoding or "identity", "revalidates": bool(validators)}
-        events.info("answer", extra={"fields": fields})
+        events.info("answer", extra={"fields": {"path": _raw_path(scope), "status": status, "source": source}})
 
 
 def _headers(answer: Answer, encoded: Encoded) -> list[Header]:

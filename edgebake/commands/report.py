@@ -27,6 +27,10 @@ def report(
     since: Annotated[datetime | None, typer.Option(formats=FORMS, help="From here on, UTC.")] = None,
     until: Annotated[datetime | None, typer.Option(formats=FORMS, help="Before this, UTC.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with charts there.")] = None,
+    reconcile: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="EVENTS", help="The origin's log: set its bakes beside the misses.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
     """Count what the edge's access logs tell: hits and misses by feed, in sum and over time."""
@@ -34,15 +38,21 @@ def report(
     from cdn.logs.summary import Summary
     from edgebake.report.document import document
     from edgebake.report.names import feed_of
-    from edgebake.report.window import Window
+    from edgebake.report.origin import Origin
+    from edgebake.report.reconciled import Reconciled
+    from edgebake.report.window import Window, each
 
     window = Window.of(since, until)
     summary = Summary(feed_of)
-    reader = Reader(window.only(summary.add))
+    reconciled = Reconciled(Origin(reconcile), window) if reconcile else None
+    takes = [summary.add, *([reconciled.account.request] if reconciled else [])]
+    reader = Reader(window.only(each(takes)))
     for file in _found(logs):
         if window.may_hold(file):
             reader.read(file)
     made = document(reader, summary, top)
+    if reconciled is not None:
+        made["reconciled"] = reconciled.settle(summary.window)
     if html is not None:
         _write(html, made)
     if as_json:
@@ -74,7 +84,12 @@ def _show(made: "Document") -> None:
 
     from edgebake.report.table import show
 
-    show(Console(highlight=False, width=max(WIDTH, Console().width)), made)
+    console = Console(highlight=False, width=max(WIDTH, Console().width))
+    show(console, made)
+    if "reconciled" in made:
+        from edgebake.report import reconciled
+
+        reconciled.show(console, made["reconciled"])
 
 
 def _write(path: Path, made: "Document") -> None:

@@ -10,9 +10,6 @@ _PRIVATE = "/private/"
 def feed_of(path: bytes) -> str:
     """Return the feed, author or post page of a path as the log spells it; of others the first part, or all of it."""
     text = asked(path)
-    if text.startswith(_PRIVATE):
-        public = page_of("/feed/" + text.removeprefix(_PRIVATE))
-        return public.replace("/feed/", _PRIVATE, 1) if public else _shown(text)
     if text.startswith("/static/"):
         return "/static"
     return page_of(text) or _shown(text)
@@ -20,8 +17,12 @@ def feed_of(path: bytes) -> str:
 
 def page_of(path: str) -> str:
     """Return the first page, in HTML, of what a path asks for; "" where it is no artifact of ours."""
-    target = parse(path)
-    return "" if target is None else target._replace(after=None, format="html").page
+    is_private = path.startswith(_PRIVATE)
+    target = parse("/feed/" + path.removeprefix(_PRIVATE) if is_private else path)
+    if target is None:
+        return ""
+    page = target._replace(after=None, format="html").page
+    return page.replace("/feed/", _PRIVATE, 1) if is_private else page
 
 
 def _shown(text: str) -> str:

@@ -1,6 +1,6 @@
 """A window of time: of which requests a report is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
@@ -25,9 +25,18 @@ class Window:
         return cls(_second(since, -FAR_S), _second(until, FAR_S))
 
     @property
-    def is_all(self) -> bool:
-        """Whether there is no bound."""
-        return (self.since, self.until) == (-FAR_S, FAR_S)
+    def has_since(self) -> bool:
+        """Whether it has a beginning."""
+        return self.since != -FAR_S
+
+    @property
+    def has_until(self) -> bool:
+        """Whether it has an end."""
+        return self.until != FAR_S
+
+    def within(self, since: int, until: int) -> "Window":
+        """Return this window, with these bounds where it has none."""
+        return Window(self.since if self.has_since else since, self.until if self.has_until else until)
 
     def holds(self, second: int) -> bool:
         """Tell whether a second is in it."""
@@ -35,7 +44,7 @@ class Window:
 
     def only(self, take: Take) -> Take:
         """Return what takes requests of this window alone."""
-        if self.is_all:
+        if not self.has_since and not self.has_until:
             return take
 
         def within(request: Request) -> None:
@@ -47,6 +56,18 @@ class Window:
     def may_hold(self, file: LogFile) -> bool:
         """Tell, by its name, whether requests of this window may be in a file."""
         return file.may_hold(self.since, self.until)
+
+
+def each(takes: Sequence[Take]) -> Take:
+    """Return what hands a request to all of these."""
+    if len(takes) == 1:
+        return takes[0]
+
+    def take(request: Request) -> None:
+        for one in takes:
+            one(request)
+
+    return take
 
 
 def _second(moment: datetime | None, otherwise: int) -> int:
