@@ -313,6 +313,7 @@ class Drain:
         live = [change for change in waiting if change.readable_ms <= until or _past(change, edges, "live")]
         await self._board.sent([change.change for change in sent])
         for change in sent:
+            _measure(change, readable=change.readable_ms, sent=now_ms())
             self._trace_sent(change)
         for epoch in {change.epoch for change in live}:
             await self._board.live([change.change for change in live if change.epoch == epoch], epoch)
@@ -320,6 +321,7 @@ class Drain:
 
     def _tell(self, live: Sequence[Waiting]) -> None:
         for change in live:
+            _measure(change, live=now_ms())
             took = {"ms": now_ms() - change.accepted_ms} if change.accepted_ms else {}
             events.info("live", extra={"fields": {"change": change.change, **took}})
             if change.accepted_ms:
@@ -341,6 +343,12 @@ class Drain:
             invalidations=" ".join(told.receipt.invalidation for told in its),
             requests=" ".join(told.receipt.request for told in its),
         )
+
+
+def _measure(change: Waiting, **at_ms: int) -> None:
+    """Measure how long after its acceptance a change was so far; not where Redis has forgotten when that was."""
+    for until, moment_ms in at_ms.items() if change.accepted_ms else ():
+        metrics.CHANGE_SECONDS.labels(until).observe(max(0, moment_ms - change.accepted_ms) / 1000)
 
 
 def _past(change: Waiting, edges: Sequence[Mapping[int, ShardState]], state: str) -> bool:

@@ -1,6 +1,6 @@
 """The invalidator's metrics. Most are labelled with the edge, those of money with the account."""
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 PENDING = Gauge("edgebake_pending_tags", "Tags that wait to be sent, once a shard", ["edge"])
 WAITING = Gauge("edgebake_waiting_tags", "Tags that the last plan left waiting, by reason", ["edge", "why"])
@@ -17,3 +17,9 @@ MONTH_COST = Gauge("edgebake_month_cost_dollars", "What this month's items cost 
 MONTH_FORECAST = Gauge("edgebake_month_forecast_dollars", "What this month's items will cost at its end", ["account"])
 ITEMS_LEFT = Gauge("edgebake_month_items_left", "Items left of EDGEBAKE_MONTHLY_ITEMS, where it is set", ["account"])
 REFUSING = Gauge("edgebake_refusing_writes", "1 while the API refuses writes because the month's items are spent")
+CHANGE_SECONDS = Histogram(
+    "edgebake_change_seconds",
+    "Time from a change's acceptance until it was so far",
+    ["until"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800),
+)

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 
 from cdn.errors import EdgeBusy, EdgeDenied, InvalidationUnknown
 from cdn.ledger import Ledger
@@ -15,6 +16,7 @@ from invalidator.recorder import Recorder
 from tests.integration.house import FakeEdge, House
 
 ADA = shard_of("ada")
+STATES = ("readable", "sent", "live")
 
 
 async def settled(house: House, *commands: PutUser | Follow | CreatePost) -> None:
@@ -28,6 +30,11 @@ async def with_a_post(house: House) -> None:
     await settled(house, PutUser(user="ada", name="Ada"), CreatePost(post="p1", author="ada", title="One"))
 
 
+def measured(until: str) -> float:
+    """Return how many changes were measured when they were so far."""
+    return REGISTRY.get_sample_value("edgebake_change_seconds_count", {"until": until}) or 0
+
+
 async def test_a_change_that_nobody_depends_on_is_live_without_a_call(house: House) -> None:
     (change,) = await house.loop(PutUser(user="ada", name="Ada"))
     assert await house.state(change) == "live"
@@ -37,6 +44,7 @@ async def test_a_change_that_nobody_depends_on_is_live_without_a_call(house: Hou
 async def test_a_change_goes_through_its_states_in_order(house: House) -> None:
     await with_a_post(house)
     house.edge.slow = True
+    before = {until: measured(until) for until in STATES}
     await house.leave(ADA, "g", "u-ada", "p-p1")
     (outcome,) = await house.apply(EditPost(post="p1", title="Two"))
     change = outcome.change or ""
@@ -52,6 +60,7 @@ async def test_a_change_goes_through_its_states_in_order(house: House) -> None:
     house.edge.unfinished.clear()
     await house.step()
     assert await house.state(change) == "live"
+    assert {until: measured(until) - before[until] for until in STATES} == dict.fromkeys(STATES, 1)
     progress = await house.board.of(change)
     assert progress is not None
     assert list(progress.at) == ["accepted", "readable", "sent", "live"]
