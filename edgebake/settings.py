@@ -96,6 +96,7 @@ class Settings:
     edge_api_url: str = setting(
         "", "The local edge's invalidation API. Empty: this host, EDGEBAKE_EDGE_API_PORT.", _web_url
     )
+    edge_logs: str = setting("", "Folder in which the local edge writes access logs as CloudFront does. Empty: none.")
     distribution_id: str = setting(
         "",
         "The CloudFront distribution; needed with EDGEBAKE_EDGE=cloudfront.",

@@ -11,7 +11,11 @@ from edgebake.commands.options import Host, Inherit, Supervised, settings_of
 from edgebake.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cdn.distribution import Distribution
+    from cdn.local.config import LocalEdgeConfig
+    from cdn.local.topology import Topology
     from edgebake.process import Process
 
 
@@ -28,31 +32,50 @@ def edge(
     api_port: Annotated[int | None, typer.Option(help="Port of its API.", show_default=False)] = None,
     profile: Annotated[str | None, typer.Option(help="instant or cloudfront.", show_default=False)] = None,
     front_page: Annotated[Path | None, typer.Option(help="HTML to answer at /.", show_default=False)] = None,
+    logs: Annotated[str | None, typer.Option(help="Folder for access logs.", show_default=False)] = None,
+    location: Annotated[
+        list[str] | None, typer.Option(help="An edge location, NAME or NAME:PORT; repeatable.", show_default=False)
+    ] = None,
+    regional: Annotated[bool, typer.Option("--regional", help="A cache that all locations ask.")] = False,
+    shield: Annotated[bool, typer.Option("--shield", help="Origin Shield, the last cache before the origin.")] = False,
+    effect: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=SECONDS until an invalidation has its effect there; repeatable.", show_default=False),
+    ] = None,
     host: Host = None,
     inherit: Inherit = None,
     supervised: Supervised = False,
 ) -> None:
     """Run the local edge: a caching proxy with CloudFront's invalidation API beside it."""
+    from edgebake import locations
     from edgebake.process import run
 
-    settings = settings_of(ctx, host=host, edge_port=port, edge_api_port=api_port, edge_profile=profile)
+    settings = settings_of(ctx, host=host, edge_port=port, edge_api_port=api_port, edge_profile=profile, edge_logs=logs)
     running = _distribution(settings, origin, distribution, all_paths)
-    sockets = _sockets(settings, inherit)
+    ports = locations.ports(location or ())
+    topology = locations.topology(list(ports), effect or (), regional=regional, shield=shield)
+    config = _config(settings, running, origin, front_page, topology)
+    sockets = _sockets(settings, inherit, ports)
     run(
-        lambda process: _edge(process, settings, running, origin, front_page, sockets),
+        lambda process: _edge(process, config, sockets),
         events=settings.events,
         supervised=supervised,
     )
 
 
-def _sockets(settings: Settings, inherit: list[str] | None) -> dict[str, socket.socket]:
+def _sockets(
+    settings: Settings, inherit: list[str] | None, ports: "Mapping[str, int | None]"
+) -> dict[str, socket.socket]:
+    """Return the sockets by what they serve: all locations, the API, and single locations by their names."""
     from edgebake.listeners import inherited, listen
 
+    own = {name: listen(settings.host, port, f"--location {name}") for name, port in ports.items() if port is not None}
     if inherit:
-        return inherited(inherit)
+        return {**inherited(inherit), **own}
     return {
         "edge": listen(settings.host, settings.edge_port, "EDGEBAKE_EDGE_PORT"),
         "edge_api": listen(settings.host, settings.edge_api_port, "EDGEBAKE_EDGE_API_PORT"),
+        **own,
     }
 
 
@@ -76,26 +99,32 @@ def _distribution(settings: Settings, origin: str, saved: Path | None, all_paths
     )
 
 
-async def _edge(
-    process: "Process",
-    settings: Settings,
-    distribution: "Distribution",
-    origin: str,
-    front_page: Path | None,
-    sockets: dict[str, socket.socket],
-) -> None:
-    from cdn.local.app import LocalEdge
+def _config(
+    settings: Settings, distribution: "Distribution", origin: str, front_page: Path | None, topology: "Topology"
+) -> "LocalEdgeConfig":
     from cdn.local.config import PROFILES, LocalEdgeConfig
-    from edgebake.serving import serve
+    from edgebake.readers import trusted
 
-    config = LocalEdgeConfig(
+    groups = {group for behavior in distribution.behaviors for group in behavior.key_groups}
+    keys = trusted(settings)
+    return LocalEdgeConfig(
         origin,
         distribution,
         PROFILES[settings.edge_profile],
+        topology,
+        key_groups=dict.fromkeys(groups, keys),
+        logs=Path(settings.edge_logs) if settings.edge_logs else None,
         front_page=front_page.read_bytes if front_page is not None else b"",
     )
+
+
+async def _edge(process: "Process", config: "LocalEdgeConfig", sockets: dict[str, socket.socket]) -> None:
+    from cdn.local.app import LocalEdge
+    from edgebake.serving import serve
+
     local = LocalEdge(config)
     if await process.may_begin():
         await local.start()
-        await serve(process, {"edge": local.proxy, "edge_api": local.api}, sockets, date=False)
+        apps = {"edge": local.proxy, "edge_api": local.api, **local.locations}
+        await serve(process, {name: apps[name] for name in sockets}, sockets, date=False)
         await local.close()
