@@ -39,9 +39,14 @@ READ_TIMEOUT_S = 30.0
 
 def load(path: Path) -> Distribution:
     """Return the distribution that a file holds. Raises DistributionUnreadable."""
+    return parse(read(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the document that a file holds. Raises DistributionUnreadable."""
     try:
-        return parse(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise DistributionUnreadable(f"'{path}' is no JSON of a distribution: {error}.") from error
 
 

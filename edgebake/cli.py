@@ -12,6 +12,7 @@ from edgebake.commands import (
     bulk,
     client,
     cookies,
+    doctor,
     edge,
     health,
     ids,
@@ -52,6 +53,7 @@ app.command()(budget.budget)
 app.command()(report.report)
 app.add_typer(park.app, name="park")
 app.command("id")(ids.id_)
+app.command()(doctor.doctor)
 app.command()(show.config)
 app.command()(health.health)
 

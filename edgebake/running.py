@@ -54,3 +54,11 @@ def with_redis(loaded: Loaded) -> Settings:
     if running is not None and not settings.redis_url:
         settings = replace(settings, redis_url=SecretUrl(running["redis"]))
     return settings
+
+
+def with_edge(loaded: Loaded, settings: Settings) -> Settings:
+    """Return settings with the invalidation API of the local edge that `up` started, if one runs."""
+    running = found(loaded)
+    if running is None or settings.edge != "local" or settings.edge_api_url:
+        return settings
+    return replace(settings, edge_api_url=running.get("edge_api", ""))

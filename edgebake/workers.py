@@ -113,7 +113,7 @@ def profile_of(settings: Settings) -> str:
 @asynccontextmanager
 async def opened_edge(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Edge]:
     """Open the edge's driver, and wait until the edge answers. Raises EdgeMisconfigured and EdgeDenied."""
-    edge = _driver(settings)
+    edge = driver(settings)
     try:
         wait = FIRST_RETRY_S
         while not stop.is_set() and not await _is_there(edge, wait):
@@ -134,7 +134,7 @@ async def _is_there(edge: Edge, wait: float) -> bool:
     return True
 
 
-def _driver(settings: Settings) -> Edge:
+def driver(settings: Settings) -> Edge:
     """Return the driver of the edge that is set. Raises CommandError where something of it is not."""
     match settings.edge:
         case "local":

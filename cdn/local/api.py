@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cdn.local import documents
+from cdn.local import documents, policies
 from cdn.local.config import LocalEdgeConfig
 from cdn.local.invalidations import Invalidation, Invalidations
 from cdn.local.refusals import BatchTooLarge, InvalidArgument, MissingBody, NoSuchDistribution, NoSuchResource, Refusal
@@ -36,6 +36,7 @@ def create_api(config: LocalEdgeConfig, invalidations: Invalidations) -> Starlet
         Route(one + "/invalidation", api.create_invalidation, methods=["POST"]),
         Route(one + "/invalidation", api.list_invalidations, methods=["GET"]),
         Route(one + "/invalidation/{invalidation}", api.get_invalidation, methods=["GET"]),
+        *(Route(f"{VERSION}/{kind}/{{policy:path}}", api.policy_of(kind), methods=["GET"]) for kind in policies.KINDS),
     ]
     answered = {Refusal: _refused, 404: _no_such_call, 405: _no_such_call}
     return Starlette(routes=routes, exception_handlers=answered)
@@ -75,6 +76,17 @@ class _Api:
     async def get_distribution_config(self, request: Request) -> Response:
         self._check_distribution(request)
         return _xml(documents.distribution_config(self._config), headers=ETAG)
+
+    def policy_of(self, kind: str) -> Endpoint:
+        """Return what answers a call for a policy of a kind."""
+
+        async def get_policy(request: Request) -> Response:
+            found = policies.policy(self._config.distribution, kind, request.path_params["policy"])
+            if found is None:
+                raise NoSuchResource("No behaviour of the distribution names such a policy.")
+            return _xml(documents.render(*found), headers=ETAG)
+
+        return get_policy
 
     def _check_distribution(self, request: Request) -> None:
         if request.path_params["distribution"] != self._config.distribution.id:

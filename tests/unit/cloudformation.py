@@ -39,7 +39,7 @@ def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[s
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
 
 
-_Loader.add_multi_constructor("!", _short_form)  # type: ignore[no-untyped-call]  # types-pyyaml has no types for it
+_Loader.add_multi_constructor("!", _short_form)
 
 
 def read() -> dict[str, Any]:
