@@ -207,9 +207,11 @@ def plain(*, distribution: str = "LOCALEDGE", domain: str = "origin.invalid", ta
     """Return a distribution for any site: every path, and what the origin says decides.
 
     As with AWS's managed policies UseOriginCacheControlHeaders-QueryStrings and AllViewerExceptHostHeader, but
-    without cookies: forwarded, they would end collapsing and revalidation.
+    without cookies: forwarded, they would end collapsing and revalidation. What authorises is in the key, or what is
+    for one would be shared with all.
     """
-    policy = CachePolicy("plain", default_ttl=0.0, queries=ALL)
+    keyed = Keys("whitelist", frozenset(("authorization", "origin")))
+    policy = CachePolicy("plain", default_ttl=0.0, queries=ALL, headers=keyed)
     viewer = OriginRequestPolicy("plain", queries=ALL, headers=ALL)
     methods = ("GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE")
     behavior = Behavior("*", policy, viewer, methods=methods, compress=True, viewer_protocol="allow-all")

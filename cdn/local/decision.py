@@ -7,7 +7,6 @@ RequestAndResponseBehaviorCustomOrigin; docs/local-edge.md has each with its pag
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from typing import Generic, TypeVar, assert_never
 
 from cdn.accesslog import DetailedType
@@ -211,8 +210,7 @@ def life_of(answer: Head, now: float, rules: Rules) -> Life | None:
     lifetime = _lifetime(answer, directives, rules)
     if lifetime is None:
         return None
-    since = now - answer.age if isfinite(answer.age) else now
-    fresh, end = now + lifetime, now + max(rules.max_ttl, lifetime)
+    since, fresh, end = now - answer.age, now + lifetime, now + max(rules.max_ttl, lifetime)
     refresh = seconds(directives, "stale-while-revalidate") or 0.0
     fallback = seconds(directives, "stale-if-error")
     if fallback is None:  # an error covers for nothing unless it says so

@@ -2,9 +2,9 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from time import time
 
 import aiohttp
@@ -22,9 +22,10 @@ IDLE_S = 4.0
 MAX_HEADER = 20_480
 CHUNK = 65_536
 LAST_STATUS = 599
-DATE = re.compile(rb"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT")
-UNREADABLE = float("inf")
-"""The age of an answer whose ``Age`` cannot be read."""
+DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
+"""How a date may be written (RFC 9110 §5.6.7)."""
+LENGTHS = re.compile(r"\w+,? [\w ]\d[ -]\w{3}[ -]\d+ \d\d:\d\d:\d\d GMT|\w{3} \w{3} [\d ]\d \d\d:\d\d:\d\d \d{4}", re.I)
+"""Two digits where two are written: strptime takes one, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +156,16 @@ def _expires(headers: Headers) -> float | None:
 
 
 def _age(value: bytes | None) -> float:
-    """Return the origin's ``Age``, the first of several (RFC 9111 §5.1); one that cannot be read is endless."""
+    """Return the origin's ``Age``, the first of several (RFC 9111 §5.1); what cannot be read is ignored."""
     first = (value or b"0").partition(b",")[0].strip()
-    return float(first) if first.isdigit() else UNREADABLE
+    return float(first) if first.isdigit() else 0.0
 
 
 def _date(value: bytes) -> datetime | None:
-    try:
-        return parsedate_to_datetime(value.decode("latin-1")) if DATE.fullmatch(value) else None
-    except ValueError:  # the 31st of February
+    text = value.decode("latin-1")
+    if LENGTHS.fullmatch(text) is None:
         return None
+    for form in DATES:
+        with suppress(ValueError):  # another form, or the 31st of February
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+    return None

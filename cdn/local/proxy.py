@@ -98,9 +98,6 @@ class Proxy:
         decision = self._tier.decide(request.key)
         if isinstance(decision, Serve):  # the way of nearly all: no more than a look-up
             return Landing(decision.held, Result.HIT, shared=True)
-        if _has_body(headers):
-            refused = Refusal(403, b"A GET must have no body.")
-            return self._refused(request, refused)
         if self._tier.objects.get(request.key) is None and (piece := _piece(method, headers)):
             request = request._replace(key=request.key._replace(piece=piece))
         return await self._tier.serve(request)
@@ -127,8 +124,9 @@ class Proxy:
             headers = [pair for pair in headers if pair[0] not in replaced]
             headers += [*part.headers, (b"content-length", b"%d" % len(body))]
         headers.append(seen(landing, status).x_cache)
-        if result is Result.HIT:
-            headers.append((b"age", b"%d" % max(0, self._config.clock() - reply.life.since)))
+        age = int(self._config.clock() - reply.life.since) if reply.life is not NO_LIFE else 0
+        if result is Result.HIT or age > 0:  # or the origin said that it is old
+            headers.append((b"age", b"%d" % max(0, age)))
         headers.append((b"x-amz-cf-id", request.id.encode()))
         return status, headers, body
 
@@ -143,6 +141,8 @@ def _malformed(request: Request, path: str) -> Refusal | None:
     if scope["method"] not in methods:
         told = f"The edge takes {', '.join(methods)} here, not {scope['method']}."
         return Refusal(403, told.encode(), word=DetailedType.INVALID_REQUEST_METHOD)
+    if scope["method"] == "GET" and _has_body(request.headers):
+        return Refusal(403, b"A GET must have no body.")
     return None
 
 

@@ -19,7 +19,9 @@ HOP_BY_HOP = frozenset(
 REPLACED = frozenset((b"content-length", b"age", b"x-cache", b"x-amz-cf-id", b"x-amz-cf-pop", b"via", b"vary"))
 """Set anew by the edge."""
 NOT_IN_304 = frozenset((b"content-length", b"content-type", b"content-encoding", b"content-range"))
-NOT_RENEWED = HOP_BY_HOP | frozenset((b"content-length", b"content-encoding", b"content-range", b"content-md5", b"etag"))
+NOT_RENEWED = HOP_BY_HOP | frozenset(
+    (b"content-length", b"content-encoding", b"content-range", b"content-md5", b"etag")
+)
 """A 304 says nothing of these (RFC 9111 §3.2)."""
 OK = 200
 NO_POLICY = ResponseHeadersPolicy("")
