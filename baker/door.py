@@ -21,6 +21,7 @@ from baker.memory import Memory
 from baker.oven import BAKE_SHARE, Oven, Overloaded
 from baker.paths import Target
 from baker.seen import Seen
+from cdn import tags
 from cdn.errors import RedisForgot
 from cdn.fence import Fence, Leaving, Sparing
 from feeds.tick import Tick
@@ -231,13 +232,17 @@ def _count(target: Target, artifact: Artifact, seconds: float, *, again: bool) -
     metrics.bakes(target.kind, target.format).inc()
     metrics.BAKE_SECONDS.observe(seconds)
     if events.isEnabledFor(logging.INFO):
-        fields = {
+        fields: dict[str, object] = {
             "path": in_format(target.page, target.format),
             "ms": round(seconds * 1000, 1),
             "posts": artifact.posts,
             "status": artifact.status,
         }
-        events.info("bake", extra={"fields": fields | ({"again": True} if again else {})})
+        if again:
+            fields["again"] = True
+        if artifact.shown:  # a reader's first page: what their visits showed them
+            fields["shown"] = tags.posts_of(artifact.tags)[: artifact.posts]
+        events.info("bake", extra={"fields": fields})
 
 
 def _see(answer: asyncio.Future[Answer]) -> None:

@@ -29,6 +29,11 @@ def post_tag(post: str) -> str:
     return f"p-{post}"
 
 
+def posts_of(tags: Iterable[str]) -> list[str]:
+    """Return the posts that tags name, in their order: those shown come first, then those that would move them."""
+    return [tag.removeprefix("p-") for tag in tags if tag.startswith("p-")]
+
+
 def author_tag(author: str) -> str:
     """Return the tag of the artifacts that draw from an author."""
     return f"a-{author}"

@@ -17,6 +17,7 @@ from feeds.progress import Board
 from feeds.record import Record
 from feeds.refusing import Flag
 from feeds.timeline import Timelines
+from feeds.visits import Visits
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +47,13 @@ def api(settings: Settings, record: Record, redis: Redis) -> Any:
     from publisher.app import create_app
 
     record.on_commit = Waker(redis)
+    active = activity(settings, record, redis)
     return create_app(
         record,
         token=settings.api_token.reveal(),
         progress=Board(redis, record).of,
-        activity=activity(settings, record, redis).seen,
+        activity=active.seen,
+        visits=Visits(redis, record, active, days=settings.active_days).note,
         jobs=Jobs(redis),
         refuse=Flag(redis).read,
         signing=signing(settings),

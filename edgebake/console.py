@@ -23,7 +23,7 @@ ECHOES = {("edge", "invalidation"), ("feeds", "answer")}
 """The local edge tells of each batch that it takes, and the invalidator has just told of it; the origin tells of each
 answer, and the edge has a line for it too."""
 LOUD = ("warning", "error", "critical")
-_TAKEN = ("time", "level", "event", "logger", "message", "traceback", "path", "subject", "ms")
+_TAKEN = ("time", "level", "event", "logger", "message", "traceback", "path", "subject", "ms", "shown")
 
 
 class Screen:

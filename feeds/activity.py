@@ -7,7 +7,8 @@ fan-out reads the guests after a post is in the truth. So the post is in the bak
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -69,6 +70,19 @@ class Activity:
                 return False
         await self._begin(user, before)
         return True
+
+    async def visited(self, at_ms: Mapping[str, int]) -> dict[str, int]:
+        """Note that users who are there were active at some time in the past, as a log tells it.
+
+        Later wins, and nobody is active in the future. Return when each was active before, 0 for never.
+        """
+        now = now_ms()
+        by_hour: dict[int, list[str]] = defaultdict(list)
+        for user, ms in at_ms.items():
+            by_hour[min(ms, now) // HOUR_MS].append(user)
+        for users in by_hour.values():  # the record is exact to the hour
+            await self._record.activate(users, min(now, max(at_ms[user] for user in users)))
+        return await self._touch(list(at_ms), at_ms)
 
     async def admit(self, user: str) -> bool:
         """Let a user who is there be baked: True where they are active now, False where they are a guest.
@@ -141,14 +155,19 @@ class Activity:
             await self._record.activate([user], now)
         await self._touch([user])
 
-    async def _touch(self, users: Sequence[str]) -> None:
+    async def _touch(self, users: Sequence[str], at_ms: Mapping[str, int] | None = None) -> dict[str, int]:
         """Note in Redis that users are active of whom the record knows; let those have a timeline who have none.
 
         One whose activity was over, and whom no purge has retired yet, may lack in a list that was built meanwhile:
-        they enter the lists and begin anew.
+        they enter the lists and begin anew. Return when each was active before, 0 for never.
         """
-        touches = [scripts.call(scripts.TOUCH, (keys.active(shard_of(user)), keys.base(user)), user) for user in users]
+        times = {} if at_ms is None else {user: (at_ms[user],) for user in users}
+        touches = [
+            scripts.call(scripts.TOUCH, (keys.active(shard_of(user)), keys.base(user)), user, *times.get(user, ()))
+            for user in users
+        ]
         *replies, cutoff = await scripts.execute(self._redis, [*touches, ("GET", keys.CUTOFF)])
+        known = {user: int(before) for user, (before, _) in zip(users, replies, strict=True)}
         for user, (before, exists) in zip(users, replies, strict=True):
             if exists and before >= int(cutoff or 0):
                 continue
@@ -156,6 +175,7 @@ class Activity:
             await self._timelines.create(user)
             if exists:
                 await self._timelines.drop([user])
+        return known
 
     async def _has_room(self) -> bool:
         """Take one of this hour's activations, where bakes may activate at all."""

@@ -15,7 +15,8 @@ from feeds.jobs import Jobs
 from feeds.progress import Progress
 from feeds.record import Record
 from feeds.refusing import Refusing
-from publisher import changes, jobs, openapi, posts, readers, site, users
+from feeds.visits import Noted, Visit
+from publisher import changes, jobs, openapi, posts, readers, site, users, visits
 from publisher.answers import Links
 from publisher.auth import BearerAuth
 from publisher.bodies import MAX_BODY
@@ -55,6 +56,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", OPENAPI, "Read this document", read_openapi, OpenApi, public=True),
     *users.ENDPOINTS,
     *readers.ENDPOINTS,
+    *visits.ENDPOINTS,
     *posts.ENDPOINTS,
     *site.ENDPOINTS,
     *changes.ENDPOINTS,
@@ -68,6 +70,7 @@ def create_app(
     token: str,
     progress: Callable[[str], Awaitable[Progress | None]],
     activity: Callable[[str], Awaitable[bool]],
+    visits: Callable[[Sequence[Visit]], Awaitable[Noted]],
     jobs: Jobs,
     refuse: Callable[[], Awaitable[Refusing | None]] | None = None,
     max_body: int = MAX_BODY,
@@ -76,13 +79,13 @@ def create_app(
     """Return the write API over ``record``.
 
     ``progress`` says how far a change is, None where there is no such change. ``activity`` notes that a user is
-    active, and returns False where there is no such user. ``refuse`` says why no more writes are taken, None
-    where they are. ``signing`` makes cookies for private feeds. Raises ValueError for an empty token: it would let
-    everybody in.
+    active, and returns False where there is no such user; ``visits`` notes when many were. ``refuse`` says why no more
+    writes are taken, None where they are. ``signing`` makes cookies for private feeds. Raises ValueError for an empty
+    token: it would let everybody in.
     """
     if not token:
         raise ValueError("the token is empty: set EDGEBAKE_API_TOKEN")
-    backend = Backend(record, progress, activity, jobs, refuse, max_body, signing)
+    backend = Backend(record, progress, activity, visits, jobs, refuse, max_body, signing)
     app = Starlette(
         routes=_routes(backend),
         middleware=[Middleware(BearerAuth, token=token, open_paths={OPENAPI})],

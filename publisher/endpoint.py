@@ -16,6 +16,7 @@ from feeds.jobs import Jobs
 from feeds.progress import Progress
 from feeds.record import Record
 from feeds.refusing import Refusing
+from feeds.visits import Noted, Visit
 from publisher import bodies
 from publisher.bodies import Document
 from publisher.problem import Problem, demand_utf8, of_feeds, of_id, of_redis
@@ -26,13 +27,15 @@ from publisher.signing import Signing
 class Backend:
     """What the endpoints work with.
 
-    ``activity`` notes that a user is active, False where there is none. ``refuse`` says why no more writes are
-    taken, but for those that must not wait; None where they are. ``signing``: None where no cookies can be made.
+    ``activity`` notes that a user is active, False where there is none; ``visits`` when many were. ``refuse`` says why
+    no more writes are taken, but for those that must not wait; None where they are. ``signing``: None where no cookies
+    can be made.
     """
 
     record: Record
     progress: Callable[[str], Awaitable[Progress | None]]
     activity: Callable[[str], Awaitable[bool]]
+    visits: Callable[[Sequence[Visit]], Awaitable[Noted]]
     jobs: Jobs
     refuse: Callable[[], Awaitable[Refusing | None]] | None
     max_body: int

@@ -13,6 +13,7 @@ from edgebake.settings import Settings
 from feeds.jobs import Jobs
 from feeds.progress import Progress
 from feeds.record import Record
+from feeds.visits import Visits
 from publisher.app import create_app
 
 TOKEN = "a-token-of-the-tests"
@@ -48,7 +49,9 @@ def progress_in_outbox(record: Record) -> Callable[[str], Awaitable[Progress | N
 def behind(record: Record, redis: Redis) -> dict[str, Any]:
     """Return what the API works with besides the record, as ``serve`` puts it together but for progress."""
     active = apps.activity(Settings(), record, redis)
-    return {"token": TOKEN, "progress": progress_in_outbox(record), "activity": active.seen, "jobs": Jobs(redis)}
+    visits = Visits(redis, record, active, days=Settings().active_days).note
+    progress = progress_in_outbox(record)
+    return {"token": TOKEN, "progress": progress, "activity": active.seen, "visits": visits, "jobs": Jobs(redis)}
 
 
 @asynccontextmanager

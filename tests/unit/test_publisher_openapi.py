@@ -99,7 +99,7 @@ def test_an_endpoint_is_named_by_method_and_path() -> None:
 def test_an_empty_token_is_refused_at_start() -> None:
     """It would let everybody in."""
     with pytest.raises(ValueError, match="EDGEBAKE_API_TOKEN"):
-        create_app(None, token="", progress=None, activity=None, jobs=None)  # type: ignore[arg-type]  # it does not come to use them
+        create_app(None, token="", progress=None, activity=None, visits=None, jobs=None)  # type: ignore[arg-type]  # it does not come to use them
 
 
 @pytest.mark.parametrize(
