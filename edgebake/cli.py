@@ -19,6 +19,7 @@ from edgebake.commands import (
     park,
     purge,
     recompute,
+    release,
     report,
     serve,
     show,
@@ -54,6 +55,7 @@ app.command()(report.report)
 app.add_typer(park.app, name="park")
 app.command("id")(ids.id_)
 app.command()(doctor.doctor)
+app.command()(release.release)
 app.command()(show.config)
 app.command()(health.health)
 

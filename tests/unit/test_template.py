@@ -46,6 +46,7 @@ def environ(container: dict[str, Any]) -> dict[str, str]:
         "EDGEBAKE_REDIS_URL": "rediss://:p@cache:6379/0",
         "EDGEBAKE_DATABASE_URL": "postgresql://edgebake:p@database/edgebake",
         "EDGEBAKE_API_TOKEN": "token",
+        "EDGEBAKE_SIGNING_KEY": "PEM",
     }
     secrets = {each["Name"]: made_up[each["Name"]] for each in container.get("Secrets", [])}
     return secrets | {each["Name"]: str(each["Value"]) for each in container["Environment"]}
@@ -57,6 +58,8 @@ def settings_of(container: dict[str, Any]) -> Settings:
     told = image | environ(container)
     told["EDGEBAKE_DISTRIBUTION_ID"] = "E2EXAMPLE1"  # made up by CloudFormation, and not by its spelling
     told["EDGEBAKE_PUBLIC_URL"] = told["EDGEBAKE_PUBLIC_URL"].lower()
+    if "EDGEBAKE_KEY_PAIR_ID" in told:
+        told["EDGEBAKE_KEY_PAIR_ID"] = "K2EXAMPLE"
     return load({}, told, {}).settings
 
 
@@ -83,8 +86,9 @@ def test_doctor_is_silent_on_it_with_its_own_settings(given: dict[str, str]) -> 
         assert judge(made, expected(settings_of(container))) == []
 
 
-def test_its_variables_are_settings_and_load() -> None:
-    for container in containers(Stack()).values():
+@pytest.mark.parametrize("given", [{}, {"SigningKeySecret": "arn"}])
+def test_its_variables_are_settings_and_load(given: dict[str, str]) -> None:
+    for container in containers(Stack(**given)).values():
         assert environ(container).keys() - BY_VARIABLE.keys() == set()
         settings = settings_of(container)
         assert (settings.edge, settings.host) == ("cloudfront", "0.0.0.0")  # noqa: S104 - in a container
@@ -169,6 +173,15 @@ def test_the_worker_may_do_what_the_code_calls_and_no_more() -> None:
     assert allowed == {f"cloudfront:{operation}" for operation in calls()}
     on_distribution = [each["Resource"] for each in statements if "cloudfront:CreateInvalidation" in each["Action"]]
     assert on_distribution == ["arn:aws:cloudfront::123456789012:distribution/Distribution"]
+
+
+@pytest.mark.parametrize("signs_with", ["ReadersKey", "NextReadersKey"])
+def test_cookies_are_signed_with_a_key_that_the_key_group_has(signs_with: str) -> None:
+    stack = Stack(SigningKeySecret="arn", NextReadersKey="PEM 2", SignsWith=signs_with)
+    pair = environ(containers(stack)["api"])["EDGEBAKE_KEY_PAIR_ID"]
+    public = stack.properties(f"{signs_with.removesuffix('Key')}PublicKey")["PublicKeyConfig"]
+    assert (pair, public["EncodedKey"]) == (public["Name"], stack.parameters[signs_with])
+    assert pair in stack.properties("Readers")["KeyGroupConfig"]["Items"]
 
 
 def test_only_the_worker_has_a_role() -> None:
