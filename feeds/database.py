@@ -4,7 +4,7 @@ import asyncio
 import random
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,7 +14,9 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from feeds import sqlite
 from feeds.errors import RecordUnavailable
+from feeds.turn import Turn
 
 T = TypeVar("T")
 
@@ -26,7 +28,10 @@ DRIVERS = {
     "postgresql+asyncpg": "postgresql+asyncpg",
 }
 BUSY_MS = 250
-"""How long SQLite itself waits for its lock; the rest of the patience is whole transactions tried again."""
+"""How long SQLite itself waits for a lock where it is read."""
+BUSY_WRITE_MS = 20
+"""How long it waits for the lock of those who write: soon it would look every 100 ms only. Then it is asked anew."""
+LOOK_S = 0.005
 
 _RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})  # PostgreSQL: serialization failure, deadlock, lock time-out
 _RETRIED_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -68,9 +73,13 @@ class Database:
     reads: AsyncEngine
     patience: float
     """Seconds after which a write that is still refused a lock is given up."""
+    turn: Turn | None = None
+    """Whose turn it is to write, where the database has one writer at a time and does not say who is next."""
 
     async def close(self) -> None:
         """Close all connections."""
+        if self.turn is not None:
+            self.turn.close()
         await self.reads.dispose()
         await self.notes.dispose()
         await self.writes.dispose()
@@ -91,13 +100,25 @@ class Database:
         pause = 0.005
         while True:
             try:
-                async with engine.begin() as conn:
+                async with self._begun(engine, deadline) as conn:
                     return await work(conn)
             except (DBAPIError, PoolTimeout, OSError) as error:
                 if not _is_retried(error) or asyncio.get_running_loop().time() + pause > deadline:
                     raise _translated(error) from error
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 0.25)
+
+    @asynccontextmanager
+    async def _begun(self, engine: AsyncEngine, deadline: float) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection in a transaction, which is committed at the end."""
+        if self.turn is None:
+            async with engine.begin() as conn:
+                yield conn
+            return
+        async with self.turn.transaction(deadline), AsyncExitStack() as stack:
+            async with self.turn.next(deadline):
+                conn = await _locked(stack, engine, deadline)
+            yield conn
 
 
 def connect(url: str, patience: float) -> Database:
@@ -117,14 +138,26 @@ def connect(url: str, patience: float) -> Database:
 
 def _sqlite(url: URL, patience: float) -> Database:
     _check_file(str(url.database))
-    # One write connection: writers of this process queue for it in order, and only other processes meet in SQLITE_BUSY.
-    writes = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=patience)
-    reads = create_async_engine(url, pool_size=5, max_overflow=10, pool_timeout=patience)
-    notes = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=patience)
-    _begin_with(writes, "BEGIN IMMEDIATE")
-    _begin_with(notes, "BEGIN IMMEDIATE", "PRAGMA synchronous = NORMAL")
-    _begin_with(reads, "BEGIN")
-    return Database(writes=writes, notes=notes, reads=reads, patience=patience)
+    common: dict[str, Any] = {"pool_timeout": patience, "async_creator": lambda: sqlite.connect(url)}
+    writes = create_async_engine(url, pool_size=1, max_overflow=0, **common)
+    reads = create_async_engine(url, pool_size=5, max_overflow=10, **common)
+    notes = create_async_engine(url, pool_size=1, max_overflow=0, **common)
+    soon = f"PRAGMA busy_timeout = {BUSY_WRITE_MS}"
+    _begin_with(writes, "BEGIN IMMEDIATE", soon)
+    _begin_with(notes, "BEGIN IMMEDIATE", soon, "PRAGMA synchronous = NORMAL")
+    _begin_with(reads, sqlite.BEGIN)
+    return Database(writes=writes, notes=notes, reads=reads, patience=patience, turn=Turn(str(url.database)))
+
+
+async def _locked(stack: AsyncExitStack, engine: AsyncEngine, deadline: float) -> AsyncConnection:
+    """Return a connection with SQLite's lock as soon as whoever has it lets go of it."""
+    while True:
+        try:
+            return await stack.enter_async_context(engine.begin())
+        except DBAPIError as error:
+            if not _is_retried(error) or asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(LOOK_S)
 
 
 def _check_file(path: str) -> None:

@@ -4,6 +4,8 @@ A Redis that forgets counts on from where they were reserved to, so a number is 
 began before: a rebuild's snapshot, or the push of a post.
 """
 
+import asyncio
+
 from redis.asyncio import Redis
 
 from feeds import keys, scripts
@@ -21,6 +23,7 @@ class LogNumbers:
         self._redis = redis
         self._record = record
         self._ceiling = 0
+        self._reserving = asyncio.Lock()
 
     async def take(self) -> int:
         """Take the next number."""
@@ -30,5 +33,7 @@ class LogNumbers:
     async def reserved(self, number: int) -> int:
         """Return a number that was taken, once it is reserved: only then it may be used."""
         if number + AHEAD // 4 > self._ceiling:
-            self._ceiling = await self._record.reserve_log(number)
+            async with self._reserving:  # for all who take numbers meanwhile, and would each wait for a turn to write
+                if number + AHEAD // 4 > self._ceiling:
+                    self._ceiling = await self._record.reserve_log(number)
         return number

@@ -3,8 +3,10 @@
 import asyncio
 
 from feeds.command import PutUser
+from feeds.lognumbers import LogNumbers
 from feeds.record import Record
 from feeds.redis_epoch import AHEAD, RedisEpoch
+from tests.integration.connections import connected
 from tests.integration.records import NOW
 
 HOUR = 3_600_000
@@ -91,3 +93,24 @@ async def test_what_was_seen_before_a_loss_makes_nothing_live_after_its_replay(r
 
 async def test_an_empty_outbox_has_nothing_to_replay(record: Record) -> None:
     assert await record.replay(1, margin_ms=HOUR, kept_ms=NOW) == 0
+
+
+class Reserving(Record):
+    """The system of record, and how often log numbers were reserved in it."""
+
+    times = 0
+
+    async def reserve_log(self, number: int) -> int:
+        """Reserve, and count it."""
+        self.times += 1
+        return await super().reserve_log(number)
+
+
+async def test_many_who_take_log_numbers_at_once_reserve_them_together(record_url: str, valkey: str) -> None:
+    record = await Reserving.open(record_url)
+    assert isinstance(record, Reserving)
+    async with connected(valkey) as redis:
+        numbers = LogNumbers(redis, record)
+        assert sorted(await asyncio.gather(*(numbers.take() for _ in range(64)))) == list(range(1, 65))
+    assert record.times == 1
+    await record.close()
