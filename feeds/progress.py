@@ -104,21 +104,20 @@ class Board:
     async def live(self, changes: Sequence[str], epoch: int | None = None) -> None:
         """Note that these changes are live: with the outbox first, so that none is forgotten there.
 
-        ``epoch`` is the one under which they were seen waiting; where Redis has forgotten since, they wait on.
+        ``epoch`` is the one under which they were seen waiting; where Redis has forgotten since, they wait on: before
+        the outbox has it, and also between that and here.
         """
         if not changes:
             return
         now = now_ms()
         if not await self._record.outbox_live(dict.fromkeys(changes, now), epoch):
             return
-        commands: list[scripts.Command] = []
-        for change in changes:
-            commands.append(("HSETNX", keys.change(change), "sent", now))
-            commands.append(("HSETNX", keys.change(change), "live", now))
-            commands.append(("EXPIRE", keys.change(change), KEEP_S))
-        commands.append(("ZREM", keys.WAITING, *changes))
-        commands.append(("PUBLISH", keys.WAKE_PROGRESS, " ".join(changes)))
-        await scripts.execute(self._redis, commands)
+        seen = "" if epoch is None else epoch
+        noted = [
+            scripts.call(scripts.LIVE, (keys.change(change), keys.WAITING), seen, now, KEEP_S, change)
+            for change in changes
+        ]
+        await scripts.execute(self._redis, [*noted, ("PUBLISH", keys.WAKE_PROGRESS, " ".join(changes))])
 
     async def of(self, change: str) -> Progress | None:
         """Return where a change is, or None where there is no such change."""

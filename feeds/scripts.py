@@ -29,6 +29,7 @@ def _read(name: str) -> str:
 
 READ = _read("read")
 PROGRESS = _read("progress")
+LIVE = _read("live")
 RAISE = _read("raise")
 PUT = _read("put")
 ENTRY = _read("entry")

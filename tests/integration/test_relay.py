@@ -1,8 +1,9 @@
 """The relay: every change in the outbox comes to the stream, in order, and future posts appear on time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
@@ -12,7 +13,7 @@ from cdn import scripts as cdn_scripts
 from feeds import keys, scripts
 from feeds.command import CreatePost, EditPost, PutUser
 from feeds.model import PostState
-from feeds.progress import now_ms
+from feeds.progress import Board, now_ms
 from feeds.record import Record
 from feeds.relay import BATCH, Relay
 from tests.integration.house import House, until
@@ -236,6 +237,26 @@ async def test_what_was_seen_waiting_before_a_loss_is_not_live_after_its_replay(
     await house.relay.relay()
     await house.board.live([seen.change], seen.epoch)
     assert await house.state(change) == "accepted"
+
+
+async def test_what_is_relayed_again_between_outbox_and_redis_is_live_in_the_end(house: House) -> None:
+    """A process stands still after the outbox has its changes as live, and goes on when they have begun anew."""
+    (change,) = await house.read(PutUser(user="ada", name="Ada"))
+    (seen,) = await house.board.waiting(1)
+
+    class StandsStill:
+        async def outbox_live(self, live: Mapping[str, int], under: int | None) -> set[str]:
+            done = await house.record.outbox_live(live, under)
+            await epoch(house, 2)
+            await house.relay.relay()
+            await house.recorder.record(await house.fan_out())
+            return done
+
+    record: Any = StandsStill()
+    await Board(house.redis, record).live([seen.change], seen.epoch)
+    assert await house.state(change) == "readable"
+    await house.step()
+    assert await house.state(change) == "live"
 
 
 async def test_a_redis_that_is_as_it_was_long_ago_is_told_all_since(
