@@ -5,22 +5,31 @@ Every title and name in the simulation spells its own version, so a page's bytes
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 from feeds.model import Post, PostState, UserState
+from tests.simulation import editions
 from tests.simulation.books import Data
 
 PAGE = 25
+_edition = re.compile(rb"edition-(\d+)").findall
+_site = re.compile(rb"<title>.* Site (\d+)</title>").findall
 _said = re.compile(rb"\b(title|name)-([a-z0-9]+)-(\d+)\b").findall
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: its status, the posts on it with their versions, and the versions of the profiles that it shows."""
+    """A page: its status, the posts on it with their versions, and the versions of the profiles that it shows.
+
+    Of HTML also the edition of its templates, and the version of the site's title.
+    """
 
     status: int
     posts: Mapping[str, int] = field(default_factory=dict)
     names: Mapping[str, int] = field(default_factory=dict)
+    edition: int = 0
+    site: int = 0
 
 
 def title(post: str, version: int) -> str:
@@ -33,17 +42,39 @@ def name(user: str, version: int) -> str:
     return f"name-{user}-{version}"
 
 
+def site_title(version: int) -> str:
+    """Return the title of the site at a version."""
+    return f"Site {version}"
+
+
 def read(status: int, body: bytes) -> Page:
     """Return what an answer says."""
     if status != 200:
         return Page(status)
     said = [(kind, subject.decode(), int(version)) for kind, subject, version in _said(body)]
     posts, names = ({s: v for k, s, v in said if k == kind} for kind in (b"title", b"name"))
-    return Page(status, posts, names)
+    return Page(status, posts, names, _first(_edition(body)), _first(_site(body)))
+
+
+def _first(found: list[bytes]) -> int:
+    return int(found[0]) if found else 0
 
 
 def expected(path: str, data: Data) -> Page:
     """Return what an answer for a path says if it is made of this data; its posts also where nobody may see them."""
+    page = _expected(path, data)
+    if page.status != 200 or "/feed." in path:
+        return page
+    return replace(page, edition=editions_of(data.site.template_version), site=int(data.site.title.split()[-1]))
+
+
+@cache
+def editions_of(template_version: str) -> int:
+    """Return the edition that has this version."""
+    return next(n for n in range(editions.FIRST, editions.LAST + 1) if editions.version(n) == template_version)
+
+
+def _expected(path: str, data: Data) -> Page:
     kind, subject = path.split("/")[1:3]
     if kind == "post":
         return _post(subject, data)

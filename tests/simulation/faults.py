@@ -4,8 +4,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from tests.simulation import editions, writes
 from tests.simulation.house import House
 from tests.simulation.oracle import Oracle
+
+FORWARD_S = 0.2
+"""How far the clock of Redis steps forward at most: by half of what the transit time has as its margin."""
 
 Fault = Callable[[float], Coroutine[Any, Any, None]]
 
@@ -40,6 +44,8 @@ class Faults:
             (0.15, self.redis_forgets),
             (0.05, self.redis_is_flushed),
             (0.1, self.clocks_step),
+            (0.1, self.clock_of_redis_steps),
+            (0.15, self.deploys),
         ]
         calm = self._random.random() >= share
         return [fault for chance, fault in kinds if self._random.random() < chance and not calm]
@@ -118,6 +124,34 @@ class Faults:
         self._house.server.execute([b"FLUSHALL"])
         self._house.causes.restore(None)
         self._oracle.forget(0.0)
+
+    async def deploys(self, span: float) -> None:
+        """Deploy other templates: bakers start anew one after the other, and some time the site says so, all by drawn
+        turns."""
+        await self._some_time(span)
+        house, random = self._house, self._random
+        house.edition = random.randint(editions.FIRST + 1, editions.LAST)
+        self._say(f"edition {house.edition} is deployed")
+        await asyncio.gather(self._announce(), *[self._upgrade(number) for number in list(house.bakers)])
+
+    async def _announce(self) -> None:
+        await asyncio.sleep(self._random.uniform(0, 2))
+        row = await self._house.desk(calm=True).write(writes.deploy(self._house.edition))
+        self._say(f"{row.id if row else 'nothing'} is accepted: edition {self._house.edition} is current")
+        self._house.wake_relay()
+
+    async def _upgrade(self, number: int) -> None:
+        await asyncio.sleep(self._random.uniform(0, 2))
+        if (process := self._house.bakers[number]).alive:
+            self._house.kill(process)
+        self._house.start_baker(number)
+
+    async def clock_of_redis_steps(self, span: float) -> None:
+        """Let the clock of Redis step: back, or forward by less than its margins."""
+        await self._some_time(span)
+        step_s = self._random.uniform(-5, FORWARD_S)
+        self._say(f"the clock of Redis steps by {step_s:.2f} s")
+        self._house.step_us += round(step_s * 1e6)
 
     async def clocks_step(self, span: float) -> None:
         """Let the clock of a process step."""

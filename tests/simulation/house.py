@@ -2,17 +2,16 @@
 
 ``edgebake.workers`` and ``edgebake.apps`` put the loops and the baker together, from settings, as in production. What
 is replaced is what a process meets outside of itself: its connections, the edge's API, the clock; and what every
-process makes alike at its start, the renderer, which is made once for all.
+process makes alike at its start, the renderer, which is made once for each edition of the templates.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
+from functools import partial
 from random import Random
 from typing import Any
 
-from baker.render import Renderer
 from cdn import scripts as cdn_scripts
 from edgebake import apps, workers
 from edgebake.enduring import endured
@@ -26,6 +25,7 @@ from feeds.purge import Purge
 from feeds.worker import Worker
 from invalidator.budget import Budget
 from invalidator.recorder import Recorder
+from tests.simulation import editions
 from tests.simulation.books import Books, Desk
 from tests.simulation.causes import Causes, Shard
 from tests.simulation.edge import Answer, Api, Cdn, Stored, Unreachable, Whims
@@ -45,21 +45,6 @@ Kept = tuple[Any, Any, dict[int, Shard]]
 
 Wrongs = Mapping[str, Any]
 """What stands in the place of the real parts: ``module.Name`` → the wrong one. Empty but in ``test_finds.py``."""
-
-
-class Warm(Renderer):
-    """The renderer, which every process shares: it has no state but caches."""
-
-    def warm(self) -> None:
-        """Nothing: it is warm."""
-
-
-@cache
-def renderer(folder: Any, public_url: str, image_hosts: frozenset[str]) -> Renderer:
-    """Return the renderer of a folder."""
-    made = Warm(folder, public_url=public_url, image_hosts=image_hosts)
-    Renderer.warm(made)
-    return made
 
 
 @contextlib.contextmanager
@@ -105,6 +90,7 @@ class House:
         self.workers: dict[int, Process] = {}
         self.wall_steps: dict[int, float] = {}
         self.losses = 0
+        self.edition = editions.FIRST
 
     def open_edge(self, whims: Whims, on_store: Callable[[str, str, Stored], None], tiers: int) -> Cdn:
         """Open the edge."""
@@ -170,6 +156,10 @@ class House:
             ]
         wanted = [run for run in loops if not isinstance(getattr(run, "__self__", None), IDLE)]
         await asyncio.gather(*[endured(run, stop) for run in wanted])
+
+    def _renderer(self, folder: Any, public_url: str, image_hosts: frozenset[str]) -> Any:
+        """Return the renderer of a process that starts now: it has the templates that are deployed."""
+        return editions.renderer(self.edition, public_url, image_hosts)
 
     async def _bake(self, number: int) -> None:
         desk = self.desk()
@@ -243,7 +233,7 @@ class House:
             "edgebake.workers.POLL_S": {"cloudfront": pace.poll_s},
             "edgebake.workers.Worker": partial(Worker, lease_ms=pace.lease_ms),
             "edgebake.workers.Recorder": partial(Recorder, lease_ms=pace.lease_ms),
-            "baker.kitchen.Renderer": renderer,
+            "baker.kitchen.Renderer": self._renderer,
         }
 
 

@@ -93,11 +93,16 @@ class Loop(asyncio.AbstractEventLoop):
 
     def outside(self, callback: Callable[..., object], *args: Any) -> None:
         """Call back soon in the world outside, whoever is running now."""
-        self.call_soon(callback, *args, context=self._outside)
+        self._queue(Handle(callback, args, self._outside, self.world, self._now))
 
     def outside_later(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
         """Call back later in the world outside."""
-        self.call_later(delay, callback, *args, context=self._outside)
+        self.outside_at(self._now + max(0.0, delay), callback, *args)
+
+    def outside_at(self, when: float, callback: Callable[..., object], *args: Any) -> None:
+        """Call back at a time in the world outside: in the order of asking, where that is the same time."""
+        self._made += 1
+        heapq.heappush(self._timers, (when, self._made, Handle(callback, args, self._outside, self.world, when)))
 
     def begin(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start a task of the world outside."""

@@ -78,6 +78,8 @@ class Oracle:
             yield from self._older(f"the presence of {post}", post in page.posts, there)
         for post, version in page.posts.items():
             yield from self._older(f"the title of {post}", version, self._versions(post))
+        yield from self._older("the edition of the templates", page.edition, [each.edition for each in pages])
+        yield from self._older("the title of the site", page.site, [each.site for each in pages])
         for user, version in page.names.items():
             yield from self._older(f"the name of {user}", version, self._profiles(user))
 

@@ -86,10 +86,10 @@ SUBCOMMANDS = (b"XGROUP", b"XINFO", b"SCRIPT", b"CLIENT", b"CONFIG")
 
 
 class Interpreter:
-    """Lua, made once for all servers of a process: scripts keep nothing in it. ``server`` is whose script runs."""
+    """Lua, made once for all servers of a process: scripts keep nothing in it. ``do`` does what a script asks for."""
 
     def __init__(self) -> None:
-        self.server: Server | None = None
+        self.do: Callable[[bytes, Words], Any] = _nowhere
         self.compiled: dict[bytes, Any] = {}
         self.lua = lupa.LuaRuntime(
             encoding=None, unpack_returned_tuples=True, register_eval=False, register_builtins=False
@@ -110,8 +110,8 @@ class Interpreter:
         """Do what a script asks, or go on with a reply within a reply."""
         if type(name) is list:
             return _to_lua(name)
-        assert self.server is not None
-        return _to_lua(self.server.do(name.upper(), [word if type(word) is bytes else _word(word) for word in words]))
+        found = self.do(name, [word if type(word) is bytes else _word(word) for word in words])
+        return found if type(found) is bytes or type(found) is int else _to_lua(found)
 
     def _decode(self, text: bytes) -> Any:
         return self._table(orjson.loads(text))
@@ -122,6 +122,10 @@ class Interpreter:
         if isinstance(value, dict):
             return self.lua.table_from({name.encode(): self._table(one) for name, one in value.items()})
         return value.encode() if isinstance(value, str) else value
+
+
+def _nowhere(name: bytes, words: Words) -> Any:
+    raise AssertionError("no script runs")
 
 
 @cache
@@ -160,14 +164,14 @@ class Server:
 
     def do(self, name: bytes, words: Words) -> Any:
         """Do one command that scripts may ask for too; return its reply. Raises Refusal."""
-        if (known := COMMANDS.get(name)) is None:
+        if (known := COMMANDS.get(name) or COMMANDS.get(name.upper())) is None:
             raise Refusal(f"ERR unknown command '{name.decode()}'")
         return known(self.store, words)
 
     def _evalsha(self, words: Words) -> Any:
         if (script := self._scripts.get(words[0])) is None:
             raise Refusal("NOSCRIPT No matching script.")
-        self._lua.server = self
+        self._lua.do = self.do
         return self._reply(self._lua.run(script, int(words[1]), *words[2:]))
 
     def _eval(self, words: Words) -> Any:

@@ -140,7 +140,8 @@ class Schedule:
         posts = list(self.books.data.posts)
         pages = [f"/feed/{user}/feed.json" for user in self.scene.cast.readers]
         if self.scene.is_moment:
-            return [*pages, *pages, f"/author/{self.scene.cast.authors[0]}/feed.json", f"/post/{posts[-1]}"]
+            author, reader = self.scene.cast.authors[0], self.scene.cast.readers[0]
+            return [*pages, *pages, f"/feed/{reader}", f"/author/{author}/feed.json", f"/post/{posts[-1]}"]
         return [*pages, *pages, "/feed/ada", "/author/bob/feed.json", "/author/pop/feed.json", f"/post/{posts[-1]}"]
 
     async def _read_at(self, at: float, path: str = "") -> None:

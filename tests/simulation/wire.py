@@ -134,7 +134,7 @@ class Network:
         self._send_at(session, trip, lost=lost)
 
     def _send_at(self, session: Session, trip: Trip, *, lost: bool) -> None:
-        self.loop.outside_later(session.arrived - self.loop.time(), self._arrive, session, trip, lost)
+        self.loop.outside_at(session.arrived, self._arrive, session, trip, lost)
 
     def _arrive(self, session: Session, trip: Trip, lost: bool) -> None:
         """Do what came; what a client sent before it died is done too."""
@@ -153,7 +153,7 @@ class Network:
 
     def _return(self, session: Session, replies: list[Any]) -> None:
         session.returned = max(session.returned, self.loop.time() + self.delay())
-        self.loop.outside_later(session.returned - self.loop.time(), session.deliver, replies)
+        self.loop.outside_at(session.returned, session.deliver, replies)
 
     def _do(self, session: Session, words: list[bytes]) -> list[Any]:
         name = words[0].upper()
@@ -230,11 +230,15 @@ def answer(server: Server, words: Sequence[bytes]) -> Any:
 
 def encoded(word: object) -> bytes:
     """Return a word of a command as it travels."""
-    if isinstance(word, str):
-        return word.encode()
     if isinstance(word, bytes):
         return word
     return repr(word).encode() if isinstance(word, float) else str(word).encode()
+
+
+def _packed(words: Iterable[object]) -> list[bytes]:
+    """Return the words of a command as they travel; redis-py names some commands by two words."""
+    packed = [word.encode() if type(word) is str else encoded(word) for word in words]
+    return [*packed[0].split(b" "), *packed[1:]] if b" " in packed[0] else packed
 
 
 class Wire(AbstractConnection):
@@ -275,12 +279,11 @@ class Wire(AbstractConnection):
 
     def pack_command(self, *words: Any) -> Any:
         """Return a command as its words."""
-        packed = [word if type(word) is bytes else encoded(word) for word in words]
-        return [[*packed[0].split(b" "), *packed[1:]] if b" " in packed[0] else packed]
+        return [_packed(words)]
 
     def pack_commands(self, commands: Iterable[Iterable[Any]]) -> Any:
         """Return commands as their words."""
-        return [self.pack_command(*words)[0] for words in commands]
+        return [_packed(words) for words in commands]
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Send commands."""

@@ -16,8 +16,8 @@ from feeds.change import (
     SiteChanged,
     UserDeleted,
 )
-from feeds.model import TAG, Post, PostState, PulledSource, Settings, User, UserState
-from tests.simulation import facts
+from feeds.model import TAG, Post, PostState, PulledSource, Settings, Site, User, UserState
+from tests.simulation import editions, facts
 from tests.simulation.books import Data
 
 Done = tuple[Data, Change] | None
@@ -40,8 +40,13 @@ TOPIC = "tea"
 def world(random: Random, now_ms: int, cast: Cast) -> Data:
     """Return the data that a schedule begins with. Who reads in a small cast follows who writes."""
     users = {user: _user(user, number) for number, user in enumerate((*PEOPLE, PULLED), 1)}
+    site = Site(facts.site_title(1), template_version=editions.version(editions.FIRST), version=1)
     data = Data(
-        users=users, tags={TOPIC: TAG | 1}, pulled={5: PulledSource(PULLED, False, "pull", 0)}, pulled_version=1
+        site=site,
+        users=users,
+        tags={TOPIC: TAG | 1},
+        pulled={5: PulledSource(PULLED, False, "pull", 0)},
+        pulled_version=1,
     )
     follows = {user: frozenset(random.sample([1, 2, 3, 4, 5, TAG | 1], random.randint(1, 4))) for user in PEOPLE}
     if len(cast.authors) == 1:
@@ -242,7 +247,18 @@ def site(*, rolling: bool) -> Write:
 
     def write(data: Data) -> Done:
         version = data.site.version + 1
-        return replace(data, site=replace(data.site, title=f"Site {version}", version=version)), SiteChanged(rolling)
+        changed = replace(data.site, title=facts.site_title(version), version=version)
+        return replace(data, site=changed), SiteChanged(rolling)
+
+    return write
+
+
+def deploy(edition: int) -> Write:
+    """Say that another edition of the templates is current."""
+
+    def write(data: Data) -> Done:
+        changed = replace(data.site, template_version=editions.version(edition), version=data.site.version + 1)
+        return replace(data, site=changed), SiteChanged(rolling=True)
 
     return write
 
