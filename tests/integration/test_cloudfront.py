@@ -48,6 +48,11 @@ class Boto:
         batch = {"Paths": paths, "CallerReference": reference}
         return await self.call("create_invalidation", DistributionId=distribution, InvalidationBatch=batch)
 
+    async def wait(self, waiter: str, **arguments: Any) -> None:
+        """Let boto3 poll until it sees what it waits for."""
+        often = {"Delay": 0, "MaxAttempts": 10_000}
+        await asyncio.to_thread(self._client.get_waiter(waiter).wait, WaiterConfig=often, **arguments)
+
     async def pages(self, size: int) -> list[Any]:
         pages = self._client.get_paginator("list_invalidations").paginate(
             DistributionId="LOCALEDGE", PaginationConfig={"PageSize": size}
