@@ -4,8 +4,10 @@ import time
 from dataclasses import dataclass
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from feeds.database import connect, is_postgresql
+from feeds.errors import RecordUnavailable
 from feeds.migrations import HEAD, current
 
 PATIENCE_S = 5.0
@@ -39,5 +41,7 @@ async def check_up(url: str) -> Checkup:
             told = float((await conn.execute(text("SELECT extract(epoch from clock_timestamp())"))).scalar_one())
             trip = time.time() - begun
         return Checkup("postgresql", revision, HEAD, told - (begun + trip / 2), trip)
+    except DBAPIError as error:  # it answers, and refuses: a password, a name, TLS
+        raise RecordUnavailable(str(error.orig)) from error
     finally:
         await database.close()

@@ -23,6 +23,7 @@ from edgebake.valkey import EmbeddedValkey
 from feeds.migrations import HEAD
 from feeds.record import Record
 from tests.integration.local_edge import local_edge
+from tests.integration.postgresql import Cluster
 from tests.unit.cloudformation import Stack, document
 
 OTHER = replace(
@@ -110,6 +111,13 @@ async def test_a_database_that_is_not_there_is_a_finding_and_is_not_made(tmp_pat
     assert [finding.code for finding in report.findings] == ["database-unreachable"]
     assert "secret" not in repr(report)
     assert os.listdir(tmp_path) == []
+
+
+async def test_a_database_that_refuses_is_a_finding(postgresql: Cluster) -> None:
+    url = postgresql.create("refusing").replace("/refusing", "/no_such_database")
+    (finding,) = (await checks.of_record(Settings(database_url=SecretUrl(url)))).findings
+    assert finding.code == "database-unreachable"
+    assert "no_such_database" in finding.found
 
 
 async def test_sqlite_behind_cloudfront_is_a_warning(tmp_path: Path) -> None:
