@@ -3,25 +3,34 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebake.commands.client import opened
 from edgebake.errors import CommandError
 
 if TYPE_CHECKING:
-    from cdn.logs.bucket import Client
+    from cdn.logs.bucket import Client as S3
     from cdn.logs.files import LogFile
+    from edgebake.client import Client
+    from edgebake.report.active import Tell
     from edgebake.report.document import Document
 
 WIDTH = 112
 """Columns that the table needs; a narrower terminal breaks its lines."""
+TOLD = (
+    "active: {noted:,} users; not noted: {old:,} whose visit is too long ago, {unknown:,} whom nobody knows; left out: "
+    "{requests_of_bots:,} requests of bots"
+)
 FORMS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 
 def report(
+    ctx: typer.Context,
     logs: Annotated[list[str], typer.Argument(metavar="LOG...", help="Files, folders, s3://bucket/prefix.")],
     top: Annotated[int, typer.Option(help="Feeds to show.", min=1)] = 20,
     since: Annotated[datetime | None, typer.Option(formats=FORMS, help="From here on, UTC.")] = None,
@@ -31,28 +40,26 @@ def report(
         list[Path] | None,
         typer.Option(metavar="EVENTS", help="The origin's log: set its bakes beside the misses.", show_default=False),
     ] = None,
+    mark_active: Annotated[
+        bool, typer.Option("--mark-active", help="Tell the API who read their feed, and what was shown.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
     """Count what the edge's access logs tell: hits and misses by feed, in sum and over time."""
-    from cdn.logs.reader import Reader
     from cdn.logs.summary import Summary
-    from edgebake.report.document import document
+    from edgebake.report.active import Active
     from edgebake.report.names import feed_of
     from edgebake.report.origin import Origin
+    from edgebake.report.reading import Reading
     from edgebake.report.reconciled import Reconciled
-    from edgebake.report.window import Window, each
+    from edgebake.report.window import Window
 
     window = Window.of(since, until)
-    summary = Summary(feed_of)
-    reconciled = Reconciled(Origin(reconcile), window) if reconcile else None
-    takes = [summary.add, *([reconciled.account.request] if reconciled else [])]
-    reader = Reader(window.only(each(takes)))
-    for file in _found(logs):
-        if window.may_hold(file):
-            reader.read(file)
-    made = document(reader, summary, top)
-    if reconciled is not None:
-        made["reconciled"] = reconciled.settle(summary.window)
+    origin = Origin(reconcile) if reconcile else None
+    reconciled = Reconciled(origin, window) if origin else None
+    with ExitStack() as stack:
+        active = Active(_teller(stack.enter_context(opened(ctx))), origin) if mark_active else None
+        made = Reading(window, Summary(feed_of), reconciled, active).read(_found(logs), top)
     if html is not None:
         _write(html, made)
     if as_json:
@@ -62,12 +69,17 @@ def report(
         _show(made)
 
 
-def _s3() -> "Client":
+def _teller(client: "Client") -> "Tell":
+    """Return what tells the API of visits."""
+    return lambda visits: client.ask("POST", "/api/visits", {"visits": list(visits)})
+
+
+def _s3() -> "S3":
     """Return a client of S3, with the credentials and region that boto3 finds."""
     import boto3
     from botocore.config import Config
 
-    client: Client = boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 5}))
+    client: S3 = boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 5}))
     return client
 
 
@@ -90,6 +102,8 @@ def _show(made: "Document") -> None:
         from edgebake.report import reconciled
 
         reconciled.show(console, made["reconciled"])
+    if "active" in made:
+        console.print(TOLD.format(**made["active"]))
 
 
 def _write(path: Path, made: "Document") -> None:

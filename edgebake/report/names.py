@@ -4,7 +4,6 @@ from baker.paths import parse
 from cdn.logs.request import asked
 
 _LONGEST = 80
-_PRIVATE = "/private/"
 
 
 def feed_of(path: bytes) -> str:
@@ -17,12 +16,8 @@ def feed_of(path: bytes) -> str:
 
 def page_of(path: str) -> str:
     """Return the first page, in HTML, of what a path asks for; "" where it is no artifact of ours."""
-    is_private = path.startswith(_PRIVATE)
-    target = parse("/feed/" + path.removeprefix(_PRIVATE) if is_private else path)
-    if target is None:
-        return ""
-    page = target._replace(after=None, format="html").page
-    return page.replace("/feed/", _PRIVATE, 1) if is_private else page
+    target = parse(path)
+    return "" if target is None else target._replace(after=None, format="html").page
 
 
 def _shown(text: str) -> str:

@@ -27,6 +27,8 @@ class Told(NamedTuple):
     source: str = ""
     status: int = 200
     again: bool = False
+    shown: tuple[str, ...] = ()
+    """The posts of a ranked feed's first page that was baked."""
 
 
 class Origin:
@@ -84,4 +86,6 @@ def _told(found: dict[str, object]) -> Told:
     status = found["status"]
     if not isinstance(status, int):
         raise TypeError(f"its status is {status!r}")
-    return Told(at, str(found["path"]), source, status, bool(found.get("again")))
+    shown = found.get("shown")
+    posts = tuple(map(str, shown)) if isinstance(shown, list) else ()
+    return Told(at, str(found["path"]), source, status, bool(found.get("again")), posts)

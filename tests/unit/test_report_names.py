@@ -12,7 +12,7 @@ from edgebake.report.names import feed_of
         ("/feed/ada/feed.json", "/feed/ada"),
         ("/feed/ada/after/p-1/feed.atom", "/feed/ada"),
         ("/author/ada/after/p-1", "/author/ada"),
-        ("/private/ada/feed.json", "/private/ada"),
+        ("/private/ada/feed.json", "/private/ada/"),
         ("/post/p-1", "/post/p-1"),
         ("/feed/explore/tag/rust/feed.atom", "/feed/explore/tag/rust"),
         ("/static/site.css", "/static"),
