@@ -183,7 +183,7 @@ sub vcl_backend_error {
     }
     set beresp.status = 502;
     set beresp.reason = "The origin did not answer, or was cut off.";
-    if (now - bereq.time >= std.duration(var.global_get("origin_timeout"), 2s)) {
+    if (now - bereq.time + 20ms >= std.duration(var.global_get("origin_timeout"), 2s)) { # it gives up a bit early
         set beresp.status = 504;
         set beresp.reason = "The origin's answer was not complete in time.";
     }
