@@ -23,7 +23,13 @@ from cdn.local.signatures import Signatures
 from cdn.local.tier import TierConfig
 from cdn.local.tiers import Tiers
 
-UVICORN: dict[str, Any] = {"server_header": False, "date_header": False, "access_log": False, "lifespan": "off"}
+UVICORN: dict[str, Any] = {
+    "server_header": False,
+    "date_header": False,
+    "access_log": False,
+    "lifespan": "off",
+    "proxy_headers": False,
+}
 """How uvicorn is to serve both applications: as CloudFront does, the proxy passes on the origin's Date and Server."""
 LOCATION = b"x-edge-location"
 """The header by which a viewer chooses its location, where a distance would choose it for CloudFront."""

@@ -212,6 +212,8 @@ def life_of(answer: Head, now: float, rules: Rules) -> Life | None:
         return None
     since, fresh, end = now - answer.age, now + lifetime, now + max(rules.max_ttl, lifetime)
     refresh = seconds(directives, "stale-while-revalidate") or 0.0
+    if answer.varies_always and lifetime <= 0:
+        refresh = 0.0  # asked for each time
     fallback = seconds(directives, "stale-if-error")
     if fallback is None:  # an error covers for nothing unless it says so
         fallback = 0.0 if answer.status >= CLIENT_ERROR else rules.max_ttl
