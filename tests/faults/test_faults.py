@@ -1,6 +1,6 @@
 """Faults under load: nothing that was accepted is lost, nothing at the edge is stale, and the time that it took.
 
-One `edgebake up`, whose Redis is a service of two, and whose edge's API is behind a proxy. ``-s`` prints the times.
+One `edgebake up`, whose Redis is a service of two, and whose edge fails on demand. ``-s`` prints the times.
 """
 
 import os
@@ -13,8 +13,8 @@ import pytest
 
 from edgebake.valkey import free_port
 from tests.e2e.running import Running, up
+from tests.faults.api import EdgeApi
 from tests.faults.crowd import Crowd
-from tests.faults.proxy import Mood, Proxy
 from tests.service import Service
 
 CHILDREN = ("feeds", "api", "relay", "fanout", "invalidator", "recompute", "edge")
@@ -28,7 +28,7 @@ class Site:
 
     running: Running
     service: Service
-    proxy: Proxy
+    edge: EdgeApi
     crowd: Crowd
     load_s: float
 
@@ -50,16 +50,16 @@ def site(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     """An `edgebake up` that can be broken in every way."""
     folder = tmp_path_factory.mktemp("faults")
     service, port = Service(folder), free_port()
-    proxy = Proxy(port)
+    edge = EdgeApi(port)
     ports = {f"{name}_PORT": "0" for name in ("EDGE", "FEEDS", "API", "OPS")}
-    settings = {"REDIS_URL": service.url, "EDGE_API_URL": proxy.url, "EDGE_API_PORT": str(port)}
+    settings = {"REDIS_URL": service.url, "EDGE_API_PORT": str(port)}
     try:
         with up(folder / "data", ports=(), **ports, **settings) as running:
             crowd = Crowd(running, seed=1)
             crowd.settle()
-            yield Site(running, service, proxy, crowd, 20 if request.config.getoption("--long") else BEFORE_S)
+            yield Site(running, service, edge, crowd, 20 if request.config.getoption("--long") else BEFORE_S)
     finally:
-        proxy.close()
+        edge.close()
         service.close()
 
 
@@ -99,7 +99,7 @@ def test_redis_fails_over_to_a_replica_that_lags(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "mood",
+    "fault",
     [
         "quota",
         pytest.param("throttled", marks=pytest.mark.long),
@@ -107,13 +107,30 @@ def test_redis_fails_over_to_a_replica_that_lags(site: Site) -> None:
         "silent",
     ],
 )
-def test_the_edges_api_refuses(site: Site, mood: Mood) -> None:
+def test_the_edges_api_refuses(site: Site, fault: str) -> None:
     def refuse() -> None:
-        before = site.proxy.refused
-        site.proxy.feel(mood)
-        while site.proxy.refused == before:
+        before = site.edge.refused
+        site.edge.fail(api=fault)
+        while site.edge.refused == before:
             time.sleep(0.01)
         time.sleep(site.load_s)
-        site.proxy.feel("well")
+        site.edge.mend()
 
-    site.survives(f"the edge's API was {mood}", refuse)
+    site.survives(f"the edge's API was {fault}", refuse)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"origin": "silent"},
+        pytest.param({"origin": "refusing"}, marks=pytest.mark.long),
+        pytest.param({"withheld": ["LOCAL1-C1"]}, marks=pytest.mark.long),
+    ],
+)
+def test_the_edge_is_cut_off(site: Site, fault: dict[str, str | list[str]]) -> None:
+    def cut_off() -> None:
+        site.edge.fail(**fault)
+        time.sleep(site.load_s)
+        site.edge.mend()
+
+    site.survives(f"the edge had {fault}", cut_off)
