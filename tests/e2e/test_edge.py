@@ -1,98 +1,116 @@
-"""`edgebake edge` by itself: locations on ports of their own, the caches between them, and the logs that it leaves."""
+"""`edgebake edge` by itself, before a site that is not Edgebake's."""
 
-import gzip
 import json
-import signal
-import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import httpx
+import pytest
 
 from edgebake.valkey import free_port
-from tests.e2e.running import COMMAND, edgebake, until
+from tests.e2e.running import edgebake, until
+from tests.e2e.test_parts import part
+
+SAVED = {
+    "Id": "E1",
+    "DistributionConfig": {
+        "Enabled": True,
+        "Origins": {"Quantity": 1, "Items": [{"Id": "origin", "DomainName": "feeds.example"}]},
+        "CacheBehaviors": {
+            "Quantity": 1,
+            "Items": [
+                {
+                    "PathPattern": "/live/*",
+                    "TargetOriginId": "origin",
+                    "ViewerProtocolPolicy": "allow-all",
+                    "CachePolicyId": "off",
+                }
+            ],
+        },
+        "DefaultCacheBehavior": {
+            "TargetOriginId": "origin",
+            "ViewerProtocolPolicy": "allow-all",
+            "CachePolicyId": "on",
+        },
+    },
+    "CachePolicies": {
+        "off": {"Name": "off", "MinTTL": 0, "DefaultTTL": 0, "MaxTTL": 0},
+        "on": {"Name": "on", "MinTTL": 0},
+    },
+}
+"""What `edgebake doctor --save` writes, as little of it as a distribution needs."""
 
 
-class Site(ThreadingHTTPServer):
-    """Any site: answers each path with it, and counts."""
+@pytest.fixture
+def site() -> Iterator[str]:
+    """The URL of a site that says how long its pages may be kept."""
 
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        super().__init__(("127.0.0.1", 0), self._handler())
-        Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+    class Pages(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Cache-Control", "max-age=60")
+            self.send_header("Content-Length", str(len(self.path)))
+            self.end_headers()
+            self.wfile.write(self.path.encode())
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        site = self
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                site.asked.append(self.path)
-                self.send_response(200)
-                self.send_header("Cache-Control", "max-age=60")
-                self.send_header("Content-Length", str(len(self.path)))
-                self.end_headers()
-                self.wfile.write(self.path.encode())
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
-
-        return Handler
-
-    def end(self) -> None:
-        self.shutdown()
-        self.server_close()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @contextmanager
-def running(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """An `edgebake edge`, told to end when the test is done."""
-    with subprocess.Popen([COMMAND, "edge", *arguments], cwd=folder, env={}) as process:
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(10)
-
-
-def test_two_locations_share_a_regional_cache_and_leave_a_log(tmp_path: Path) -> None:
-    site, (port, api, frankfurt, tokyo) = Site(), (free_port() for _ in range(4))
-    arguments = ("--origin", f"http://127.0.0.1:{site.server_port}", "--all-paths", "--port", str(port))
-    locations = ("--location", f"FRA56-P1:{frankfurt}", "--location", f"NRT12-C1:{tokyo}", "--regional")
-    rest = ("--api-port", str(api), "--logs", "logs", "--effect", "regional=30")
-    try:
-        with running(*arguments, *locations, *rest, folder=tmp_path), httpx.Client() as client:
-            until(lambda: _answers(f"http://127.0.0.1:{api}/faults"), "the edge")
-            seen = [client.get(f"http://127.0.0.1:{each}/a").headers for each in (frankfurt, tokyo, tokyo)]
-            faults = client.get(f"http://127.0.0.1:{api}/faults").json()
-    finally:
-        site.end()
-    assert [(each["x-amz-cf-pop"], each["x-cache"].split()[0]) for each in seen] == [
-        ("FRA56-P1", "Miss"), ("NRT12-C1", "Hit"), ("NRT12-C1", "Hit"),
-    ]  # fmt: skip
-    assert site.asked == ["/a"]
-    assert faults["api"] == "none"
-    (log,) = (tmp_path / "logs").glob("LOCALEDGE.*.gz")
-    lines = gzip.decompress(log.read_bytes()).decode().splitlines()[2:]
-    assert [line.split("\t")[2] for line in lines] == ["FRA56-P1", "NRT12-C1", "NRT12-C1"]
-
-
-def test_a_location_or_a_time_that_cannot_be_is_refused_with_what_would_do(tmp_path: Path) -> None:
-    for arguments, why in (
-        (("--location", "FRA 56"), "it must be a name of its own, FRA56-P1 or FRA56-P1:8091"),
-        (("--location", "FRA56-P1", "--location", "FRA56-P1:81"), "a name of its own"),
-        (("--location", "regional", "--regional"), "need a name each"),
-        (("--effect", "NRT12-C1=3"), "NAME=SECONDS, of LOCAL1-C1"),
+def edge(folder: Path, site: str, *arguments: str) -> Iterator[httpx.Client]:
+    """Run an edge before a site, and read there."""
+    port = free_port()
+    ports = ("--port", str(port), "--api-port", str(free_port()))
+    with (
+        part(folder, {}, "edge", "--origin", site, *ports, *arguments),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
     ):
-        refused = edgebake("edge", "--origin", "http://127.0.0.1:1", *arguments, folder=tmp_path)
-        assert refused.returncode != 0
-        assert why in " ".join(refused.stderr.split())
+        until(lambda: is_up(client), "the edge listens")
+        yield client
 
 
-def _answers(url: str) -> bool:
+def is_up(client: httpx.Client) -> bool:
     try:
-        return json.loads(httpx.get(url).content) is not None
-    except (httpx.HTTPError, ValueError):
+        return client.get("/").status_code > 0
+    except httpx.TransportError:
         return False
+
+
+def x_caches(client: httpx.Client, *paths: str) -> list[str]:
+    return [client.get(path).headers["x-cache"].partition(" ")[0] for path in paths]
+
+
+def test_any_site_is_cached_as_its_headers_say(tmp_path: Path, site: str) -> None:
+    with edge(tmp_path, site, "--all-paths") as client:
+        assert client.get("/any/page?a=1").text == "/any/page?a=1"
+        assert x_caches(client, "/any/page?a=1", "/any/page?a=2") == ["Hit", "Miss"]
+
+
+def test_edgebakes_own_distribution_lets_nothing_else_through(tmp_path: Path, site: str) -> None:
+    with edge(tmp_path, site) as client:
+        assert x_caches(client, "/any/page", "/feed/ada", "/feed/ada") == ["FunctionGeneratedResponse", "Miss", "Hit"]
+
+
+def test_a_saved_distribution_is_run(tmp_path: Path, site: str) -> None:
+    file = tmp_path / "saved.json"
+    file.write_text(json.dumps(SAVED), encoding="utf-8")
+    with edge(tmp_path, site, "--distribution", str(file)) as client:
+        assert x_caches(client, "/live/a", "/live/a", "/b", "/b") == ["Miss", "Miss", "Miss", "Hit"]
+
+
+def test_a_saved_distribution_says_itself_which_paths_there_are(tmp_path: Path) -> None:
+    refused = edgebake("edge", "--origin", "http://x", "--all-paths", "--distribution", "a.json", folder=tmp_path)
+    assert refused.returncode == 2
+    assert "leave --all-paths out" in refused.stderr
