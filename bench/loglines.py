@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from math import ceil
 from pathlib import Path
 from random import Random
 
@@ -41,6 +42,19 @@ class Known:
         self.misses[feed] += record.response_result == ResultType.MISS
         self.bytes += record.sc_bytes
         self.milliseconds[round(record.first_byte_s * 1000)] += 1
+
+    def quantile(self, share: float) -> int:
+        """Return the milliseconds to the first byte that ``share`` of the requests did not exceed."""
+        left = ceil(self.milliseconds.total() * share)
+        for ms in sorted(self.milliseconds):
+            left -= self.milliseconds[ms]
+            if left <= 0:
+                return ms
+        raise ValueError("nothing was drawn")
+
+    def top(self, count: int) -> list[tuple[str, int]]:
+        """Return the feeds with most requests, and how many."""
+        return sorted(self.feeds.items(), key=lambda item: (-item[1], item[0]))[:count]
 
 
 def drawn(count: int, feeds: int, known: Known, seed: int = 1) -> Iterator[Record]:
