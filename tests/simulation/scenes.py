@@ -95,7 +95,7 @@ def _day(random: Random) -> Scene:
 def _moment(random: Random) -> Scene:
     author, *readers = random.sample(PEOPLE, 3)
     author = random.choice((author, author, author, PULLED))
-    begin_s = random.choice((0.3, 0.5, 2.0, 6.0))
+    begin_s = random.choice((0.3, 0.5, 2.0, 8.0))
     faults = random.choice((0.0, 0.0, 0.0, 1.0))
     writes = [begin_s]
     for _ in range(random.choice((0, 0, 1, 1, 2))):
@@ -104,13 +104,13 @@ def _moment(random: Random) -> Scene:
     return Scene(
         is_moment=True,
         cast=Cast((author,), tuple(readers)),
-        workers=random.choice((1, 1, 1, 2)),
-        bakers=random.choice((1, 1, 2)),
+        workers=random.choice((1, 1, 1, 1, 2)),
+        bakers=random.choice((1, 1, 1, 2)),
         span_s=writes[-1] + 0.5,
         writes=tuple(writes),
-        early=random.choice((0, 1, 2, 3)),
+        early=random.choice((0, 1, 1, 2)),
         stray=0,
-        around=random.choice((1, 2, 4)),
+        around=random.choice((2, 3, 4, 6)),
         within_s=random.choice((0.1, 0.3, 1.0)),
         again=0.7,
         faults=faults,
@@ -119,7 +119,7 @@ def _moment(random: Random) -> Scene:
         database=Weather(MEAN_S, slow=held, slow_s=held_s),
         whims=_whims(random, takes_s=random.choice((0.02, 0.2, 0.6)), slow_s=0.0, mean_s=2 * MEAN_S),
         tiers=random.choice((1, 1, 2)),
-        pace=Pace(3.0, 0.2, 5000, 5000 if faults else 60_000),
+        pace=Pace(3.0, 0.3, 5000, 5000 if faults else 60_000),
     )
 
 

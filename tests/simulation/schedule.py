@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from edgebake.settings import Settings
-from feeds.change import PostEdited, PostPublished, PostWithdrawn, subject_of
+from feeds.change import Change, PostEdited, PostPublished, PostWithdrawn, ProfileChanged, subject_of
 from tests.simulation import scenes, writes
 from tests.simulation.books import Books, Row
 from tests.simulation.edge import Stored, Unreachable
@@ -25,6 +25,14 @@ PATIENCE_S = 120.0
 
 
 TRIES = 30
+ALONE = 0.3
+"""Share of the reads around a write that are of a post's page, or of an author's."""
+
+BEFORE_S = 0.05
+"""Seconds before a write from which on it is read what will change."""
+
+ASKED = 3
+"""Pages that each baker is asked for at the end of a moment; of a day, all that may have changed."""
 
 
 @dataclass(slots=True)
@@ -124,17 +132,19 @@ class Schedule:
 
     # What people do.
 
-    def _near(self, row: Row) -> str:
+    def _near(self, change: Change) -> str:
         """Draw a page that a change may show on, in any format."""
-        said = set(subject_of(row.change).replace(",", "").split())
+        random, form = self.random, self.random.choice(("", "/feed.json", "/feed.json", "/feed.atom"))
+        said = set(subject_of(change).replace(",", "").split())
         near = [user for user in writes.PEOPLE if user in said]
-        if isinstance(row.change, PostPublished | PostEdited | PostWithdrawn):
-            source = self.books.data.users[row.change.author].num
+        if isinstance(change, PostPublished | PostEdited | PostWithdrawn):
+            if random.random() < ALONE:
+                return random.choice((f"/post/{change.post}", f"/author/{change.author}{form}"))
+            source = self.books.data.users[change.author].num
             near = [user for user in writes.PEOPLE if source in self.books.data.follows.get(user, ())] or near
-            if self.random.random() < 0.2:
-                return f"/post/{row.change.post}"
-        user = self.random.choice(near or self.scene.cast.readers)
-        return f"/feed/{user}{self.random.choice(('', '/feed.json', '/feed.json', '/feed.atom'))}"
+        elif isinstance(change, ProfileChanged) and random.random() < ALONE:
+            return f"/author/{change.user}{form}"
+        return f"/feed/{random.choice(near or self.scene.cast.readers)}{form}"
 
     def _paths(self) -> list[str]:
         posts = list(self.books.data.posts)
@@ -153,19 +163,28 @@ class Schedule:
             self.say(f"nobody answered {path}")
 
     async def _write_at(self, at: float) -> None:
-        """Write, and read around that: some as if by chance, others because of it."""
+        """Write, and read around that what may change."""
         random, scene = self.random, self.scene
-        times = [at + random.uniform(-0.05, scene.within_s) for _ in range(scene.around if scene.is_moment else 0)]
-        tasks = [asyncio.create_task(self._read_at(when)) for when in times]
-        await asyncio.sleep(at)
-        drawn = Random(self.theme) if random.random() < scene.again else random
-        row = await self.house.desk(calm=True).write(writes.draw(drawn, self.house.wall_ms(), scene.cast))
+        await asyncio.sleep(at - BEFORE_S)
+        write = writes.draw(
+            Random(self.theme) if random.random() < scene.again else random, self.house.wall_ms(), scene.cast
+        )
+        planned = write(self.books.data)
+        if planned is None:
+            return
+        first = -BEFORE_S if scene.is_moment else 0.0
+        reads = [
+            self._read_at(BEFORE_S + random.uniform(first, scene.within_s), self._near(planned[1]))
+            for _ in range(scene.around)
+        ]
+        await asyncio.gather(self._write(write), *reads)
+
+    async def _write(self, write: writes.Write) -> None:
+        await asyncio.sleep(BEFORE_S)
+        row = await self.house.desk(calm=True).write(write)
         if row is not None:
             self.say(f"{row.id} is accepted: {row.change}")
             self.house.wake_relay()
-            near = [self._read_at(random.uniform(0, scene.within_s), self._near(row)) for _ in range(scene.around)]
-            await asyncio.gather(*near)
-        await asyncio.gather(*tasks)
 
     # The end.
 
@@ -179,7 +198,10 @@ class Schedule:
                 raise Lost(f"{late[0].id} ({late[0].change}) is not live after {PATIENCE_S:.0f} s")
             await asyncio.sleep(0.5)
         self.oracle.look(self.cdn, self.loop.time(), "at the end")
-        asked = [self._agree(n, path) for n in sorted(self.house.apps) for path in dict.fromkeys(self._paths())]
+        paths = list(dict.fromkeys(self._paths()))
+        if self.scene.is_moment:
+            paths = self.random.sample(paths, ASKED)
+        asked = [self._agree(number, path) for number in sorted(self.house.apps) for path in paths]
         await asyncio.gather(*asked)
 
     async def _agree(self, number: int, path: str) -> None:

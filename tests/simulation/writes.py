@@ -53,7 +53,7 @@ def world(random: Random, now_ms: int, cast: Cast) -> Data:
         number = users[cast.authors[0]].num
         follows = {user: some | {number} if user in cast.readers else some for user, some in follows.items()}
     data = replace(data, follows={user: some - {users[user].num} for user, some in follows.items()})
-    for number in range(random.randint(1, 4)):
+    for number in range(random.randint(1, 4 if len(cast.authors) > 1 else 2)):
         done = publish(random, now_ms - 10_000 + number, cast)(data)
         assert done is not None
         data = done[0]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from baker.artifact import Artifact
+from baker.bake import Bakery
 from baker.door import Answer, Door
 from baker.freshness import Freshness
 from baker.reads import Reads
@@ -21,6 +22,7 @@ from cdn.pending import Minted, PendingSet, Waiting
 from feeds import scripts as feeds_scripts
 from feeds.affected import Affected
 from feeds.copies import TOO_LATE
+from feeds.model import Site
 from feeds.parts import Parts
 from feeds.truth import Truth
 from tests.simulation.edge import Api
@@ -142,6 +144,13 @@ class Short(Freshness):
         return self.ttl * 1000
 
 
+class Proud(Bakery):
+    """A baker takes the templates that it has for the current ones."""
+
+    def _is_foreign(self, site: Site) -> bool:
+        return False
+
+
 class Unfenced(Door):
     """What the memory has leaves without the fence (4a)."""
 
@@ -161,5 +170,6 @@ WRONGS: Mapping[str, Mapping[str, Any]] = {
     "a batch reference hashed from its items": {"tests.simulation.house.Api": Hashed},
     "a copy written back without its floor": {"baker.kitchen.Truth": Unfloored, "feeds.fanout.Truth": Unfloored},
     "a horizon of s-maxage alone": {"baker.freshness.Freshness": Short},
+    "templates that nobody compares with the current ones": {"baker.kitchen.Bakery": Proud},
     "memory hits that skip the fence": {"baker.kitchen.Door": Unfenced},
 }
