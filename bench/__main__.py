@@ -9,7 +9,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import bake, bulk, day, fanout, freshness, invalidate, items, memory, rebuild, recompute, replay, stampede
+from bench import (
+    bake,
+    bulk,
+    day,
+    edge,
+    fanout,
+    freshness,
+    invalidate,
+    items,
+    memory,
+    rebuild,
+    recompute,
+    replay,
+    stampede,
+)
 from bench.report import Report, Say
 
 DATA = Path("data")
@@ -37,6 +51,10 @@ BENCHES = {
     "freshness": Bench(
         "Publish to the first fresh answer at the local edge, under read load.",
         lambda wished, say: freshness.run(full=wished.full, say=say),
+    ),
+    "edge": Bench(
+        "Hits a second at the local edge, Varnish and nginx; crowds at what is cold, and at what is not kept.",
+        lambda wished, say: edge.run(full=wished.full, say=say),
     ),
     "fanout": Bench(
         "Followers a second until every feed has a post, against Stream-Framework and a pipeline.",

@@ -5,6 +5,7 @@ request, so that it is not what is measured. Each connection has paths of its ow
 and share its bake.
 """
 
+import re
 import select
 import selectors
 import socket
@@ -23,7 +24,7 @@ PATIENCE_S = 10.0
 
 CRLF = b"\r\n"
 
-_LENGTH = b"content-length: "
+_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 _MARKED = b"edgebake-late: "
 
 
@@ -103,8 +104,10 @@ class _Connection:
 
 def _length(head: bytes) -> int:
     """Return the length of an answer's body."""
-    start = head.index(_LENGTH) + len(_LENGTH)
-    return int(head[start:].partition(b"\r")[0])
+    found = _LENGTH.search(head)
+    if found is None:
+        raise LoadError(f"an answer has no length: {head.partition(CRLF)[0].decode()!r}")
+    return int(found[1])
 
 
 class Generator:

@@ -27,6 +27,7 @@ OPTIONS = (
     *("-T", "none"),
     *("-p", "vsl_space=1M"),
     *("-p", "thread_pool_min=50"),
+    *("-p", "rush_exponent=1024"),  # who waited for what is not kept all go on at once, not three by three
 )
 
 
