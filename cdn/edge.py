@@ -42,7 +42,8 @@ class Edge(Protocol):
     async def invalidate(self, batch: Batch) -> Receipt:
         """Tell the edge to drop the batch. The same batch again returns the same receipt, and harms nothing.
 
-        What was dropped is dropped for every later request, at the latest when the batch is complete. Raises EdgeBusy where the same bytes may be tried again, EdgeDenied where that is no use.
+        What was dropped is dropped for every later request, at the latest when the batch is complete. Raises EdgeBusy
+        where the same bytes may be tried again, EdgeDenied where that is no use.
         """
 
     async def is_complete(self, invalidation: str) -> bool:
