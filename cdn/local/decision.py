@@ -21,6 +21,8 @@ ALWAYS_KEPT = frozenset((404, 414, 500, 501, 502, 503, 504))
 """Errors that are kept whatever the origin says [HTTPStatusCodes]."""
 KEPT_IF_ASKED = frozenset((400, 403, 405, 412, 415))
 """Errors that are kept where the origin says how long. No others are ever kept."""
+NEED_CACHE_CONTROL = frozenset((307, 308))
+"""Redirects that are kept only with Cache-Control [http-3xx-status-codes]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,8 @@ def _lifetime(answer: Head, directives: Mapping[str, str], rules: Rules) -> floa
     if answer.status >= CLIENT_ERROR:
         return _error_lifetime(answer.status, asked, rules)
     if rules.max_ttl <= 0 or (forbidden and rules.min_ttl <= 0):
+        return None
+    if answer.status in NEED_CACHE_CONTROL and not directives:
         return None
     if forbidden:
         return rules.min_ttl

@@ -89,6 +89,12 @@ def test_a_minimum_above_0_overrides_even_private_and_no_store(directive: str) -
     assert fresh_s(Head(200, directive), LEAST) == 30
 
 
+@pytest.mark.parametrize(("status", "seconds"), [(301, 60), (302, 60), (307, None), (308, None)])
+def test_307_and_308_are_kept_only_with_cache_control(status: int, seconds: float | None) -> None:
+    assert fresh_s(Head(status, "")) == seconds
+    assert fresh_s(Head(status, "max-age=5")) == 5
+
+
 def test_with_maximum_0_nothing_is_kept() -> None:
     assert fresh_s(Head(200, "s-maxage=10"), replace(RULES, max_ttl=0.0)) is None
 
