@@ -54,7 +54,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     ports = {f"{name}_PORT": "0" for name in ("EDGE", "FEEDS", "API", "OPS")}
     settings = {"REDIS_URL": service.url, "EDGE_API_PORT": str(port)}
     try:
-        with up(folder / "data", ports=(), **ports, **settings) as running:
+        with up(folder / "data", ports=(), others=None, **ports, **settings) as running:
             crowd = Crowd(running, seed=1)
             crowd.settle()
             yield Site(running, service, edge, crowd, 20 if request.config.getoption("--long") else BEFORE_S)
