@@ -4,15 +4,16 @@ Each is taken from its copy in the first trip where that counts, else from the s
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Generic, NamedTuple, TypeVar
 
 from baker.drawn import Drawn, Draws
 from baker.metrics import READ_THROUGH
 from baker.reads import First
 from cdn import tags
 from feeds import copies
-from feeds.model import TAG, Epoch, Site, User
+from feeds.model import TAG, Epoch, Site, Sources, User
+from feeds.tick import Tick
 from feeds.truth import Truth
 
 T = TypeVar("T")
@@ -33,6 +34,13 @@ class _Last(Generic[T]):
         return self._found
 
 
+class Missing(NamedTuple):
+    """Whom Redis has no copy of, and whether one is to be written: not for guests."""
+
+    user: str
+    keep: bool
+
+
 class Resources:
     """Reads resources for bakes."""
 
@@ -43,6 +51,8 @@ class Resources:
         self._epoch = _Last(copies.read_epoch)
         self._pulled = _Last(_tags_of)
         self._reading: asyncio.Future[Mapping[int, tuple[str, str]]] | None = None
+        self._users: Tick[Missing, User | None] = Tick(self._read_users)
+        self._sources: Tick[Missing, Sources] = Tick(self._read_sources)
 
     async def site(self, first: First) -> Site:
         """Return the site."""
@@ -61,14 +71,14 @@ class Resources:
         if first.user is not None and copies.counts(first.user, first.generation):
             return copies.read_user(copies.body_of(first.user))
         READ_THROUGH.labels("user").inc()
-        return (await self._truth.users([user], keep=keep)).get(user)
+        return await self._users.ask(Missing(user, keep))
 
     async def drawn(self, user: str, first: First, *, keep: bool) -> Drawn:
         """Return what a user's feed draws from; where there is no copy, it is written if ``keep``."""
         if first.sources is not None and copies.counts(first.sources, first.generation):
             return self._draws.of_copy(user, first.sources)
         READ_THROUGH.labels("sources").inc()
-        return self._draws.of(await self._truth.sources(user, keep=keep))
+        return self._draws.of(await self._sources.ask(Missing(user, keep)))
 
     def pulled(self, first: First) -> Mapping[int, str] | None:
         """Return the tags of the pulled sources by number, or None where there is no copy.
@@ -86,6 +96,26 @@ class Resources:
             READ_THROUGH.labels("pulled").inc()
             self._reading = asyncio.ensure_future(self._truth.pulled())
         return _named(await asyncio.shield(self._reading))
+
+    async def _read_users(self, asked: list[Missing]) -> list[User | None]:
+        """Read the users that the bakes of a turn of the loop ask for: one query costs little more for many."""
+        found: dict[str, User] = {}
+        for keep, users in _by_keep(asked):
+            found |= await self._truth.users(users, keep=keep)
+        return [found.get(missing.user) for missing in asked]
+
+    async def _read_sources(self, asked: list[Missing]) -> list[Sources]:
+        found: dict[str, Sources] = {}
+        for keep, users in _by_keep(asked):
+            found |= await self._truth.sources_of(users, keep=keep)
+        return [found[missing.user] for missing in asked]
+
+
+def _by_keep(asked: Iterable[Missing]) -> Iterator[tuple[bool, list[str]]]:
+    """Yield whose copies are written, and whose are not, where there are any."""
+    for keep in (True, False):
+        if users := list(dict.fromkeys(missing.user for missing in asked if missing.keep is keep)):
+            yield keep, users
 
 
 def _tags_of(body: bytes) -> Mapping[int, str]:
