@@ -1,9 +1,11 @@
 # One image for every part: `serve`, `serve --only api`, `work`, `edge`; the command says which.
+# With --build-arg REQUIREMENTS=requirements-otel.txt it has the packages for traces, too.
 FROM python:3.11-slim AS build
+ARG REQUIREMENTS=requirements.txt
 WORKDIR /src
 RUN python -m venv /app
-COPY requirements.txt ./
-RUN /app/bin/python -m pip install --no-cache-dir --no-deps --require-hashes -r requirements.txt
+COPY requirements.txt requirements-otel.txt ./
+RUN /app/bin/python -m pip install --no-cache-dir --no-deps --require-hashes -r "$REQUIREMENTS"
 COPY pyproject.toml README.md LICENSE ./
 COPY baker baker
 COPY cdn cdn
