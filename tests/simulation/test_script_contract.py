@@ -1,7 +1,7 @@
 """Every shipped script does in the in-process Redis what it does in a real Valkey, whatever it is given.
 
 Sequences of a family of scripts, over keys that they share; then all that is kept is compared too. The scripts ask a
-list of two words for the time, where the shipped ones ask TIME: so both servers have one clock, which steps as drawn.
+key for the time, where the shipped ones ask TIME: so both servers have one clock, which steps as drawn.
 """
 
 import struct
@@ -18,9 +18,8 @@ from cdn import keys as cdn_keys
 from cdn import scripts as cdn
 from edgebake.valkey import GO_ON
 from feeds import scripts as feeds
-from tests.simulation.test_redis_contract import Pair
+from tests.simulation.test_redis_contract import Pair, clocked
 
-TIME, CLOCK = 'redis.call("TIME")', 'redis.call("LRANGE", "clock", 0, 1)'
 BEGAN_MS = 1_700_000_000_000
 
 Step = tuple[Any, ...]
@@ -264,7 +263,7 @@ class Scripts:
         self._ms = BEGAN_MS
         self._digests: dict[str, Any] = {}
         for script in [script for family in FAMILIES.values() for script in family.values()]:
-            self._digests[script.text] = pair.ask("SCRIPT", "LOAD", script.text.replace(TIME, CLOCK))
+            self._digests[script.text] = pair.ask("SCRIPT", "LOAD", clocked(script.text))
 
     def begin(self) -> None:
         """Forget everything."""
@@ -275,8 +274,7 @@ class Scripts:
     def pass_time(self, ms: int) -> None:
         """Set the clock of both."""
         self._ms += ms
-        self._pair.ask("DEL", "clock")
-        self._pair.ask("RPUSH", "clock", self._ms // 1000, self._ms % 1000 * 1000 + 7)
+        self._pair.ask("SET", "clock", self._ms * 1000 + 7)
 
     def run(self, text: str, keys: Sequence[str], arguments: Sequence[Any]) -> None:
         """Run a script in both."""
