@@ -18,6 +18,7 @@ from bench import (
     freshness,
     invalidate,
     items,
+    logreport,
     memory,
     rebuild,
     recompute,
@@ -87,6 +88,10 @@ BENCHES = {
     "recompute": Bench(
         "A full recalculation of a million timelines, from packed inputs in Redis to the last write.",
         lambda wished, say: recompute.run(wished.data, full=wished.full, say=say),
+    ),
+    "report": Bench(
+        "Lines of an access log a second, gzip and plain, and the memory that it takes.",
+        lambda wished, say: logreport.run(full=wished.full, say=say),
     ),
     "stampede": Bench(
         "Every feed dropped at once, or shard by shard, while all are read at the edge.",
