@@ -1,47 +1,42 @@
-"""The edge locations that `edgebake edge` was told of: ``--location NAME:PORT`` and ``--effect NAME=SECONDS``."""
+"""The locations and tiers of the local edge, as the settings name them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from edgebake.errors import CommandError
+from edgebake.settings import Settings
 
 if TYPE_CHECKING:
+    from cdn.distribution import Distribution
     from cdn.local.topology import Topology
 
-NAME = r"[A-Za-z0-9-]+"
-_location = re.compile(rf"({NAME})(?::(\d{{1,5}}))?").fullmatch
-_effect = re.compile(rf"({NAME})=(\d+(?:\.\d+)?)").fullmatch
+
+def ports(settings: Settings) -> dict[str, int]:
+    """Return the ports of those locations that have one of their own."""
+    told = (each.partition(":") for each in settings.edge_locations)
+    return {name: int(port) for name, _, port in told if port}
 
 
-def ports(locations: Sequence[str]) -> dict[str, int | None]:
-    """Return each location's own port, None where it has none. Raises CommandError."""
-    found: dict[str, int | None] = {}
-    for told in locations:
-        match = _location(told)
-        if match is None or match[1] in found:
-            raise CommandError(f"--location is '{told}': it must be a name of its own, FRA56-P1 or FRA56-P1:8091.")
-        found[match[1]] = int(match[2]) if match[2] else None
-    return found
-
-
-def topology(names: Sequence[str], effects: Sequence[str], *, regional: bool, shield: bool) -> "Topology":
-    """Return the topology of these locations, or of one that nobody named. Raises CommandError."""
+def topology(settings: Settings, distribution: "Distribution") -> "Topology":
+    """Return what stands between viewers and the origin. Raises CommandError."""
     from cdn.local.topology import LOCATION, Topology
 
+    names = tuple(each.partition(":")[0] for each in settings.edge_locations) or (LOCATION,)
+    shielded = any(origin.shield for origin in distribution.origins)
+    tiers = settings.edge_tiers
     try:
-        wanted = Topology(tuple(names) or (LOCATION,), regional, shield)
+        wanted = Topology(names, regional=tiers > 1, shield=tiers > 2 or shielded)
+        return Topology(names, wanted.regional, wanted.shield, _effects(settings, (*names, *wanted.shared)))
     except ValueError as error:
-        raise CommandError(f"--location: {error}.") from error
-    known = (*wanted.locations, *wanted.shared)
-    return Topology(wanted.locations, regional, shield, _effects(effects, known))
+        raise CommandError(f"EDGEBAKE_EDGE_LOCATIONS is '{','.join(settings.edge_locations)}': {error}.") from error
 
 
-def _effects(effects: Sequence[str], known: Sequence[str]) -> Mapping[str, float]:
-    found: dict[str, float] = {}
-    for told in effects:
-        match = _effect(told)
-        if match is None or match[1] not in known:
-            raise CommandError(f"--effect is '{told}': it must be NAME=SECONDS, of {', '.join(known)}.")
-        found[match[1]] = float(match[2])
-    return found
+def _effects(settings: Settings, known: Sequence[str]) -> Mapping[str, float]:
+    told = [each.partition("=") for each in settings.edge_effects]
+    for name, _, _ in told:
+        if name not in known:
+            raise CommandError(
+                f"EDGEBAKE_EDGE_EFFECTS is '{','.join(settings.edge_effects)}': there is no '{name}', but "
+                f"{', '.join(known)}."
+            )
+    return {name: float(seconds) for name, _, seconds in told}

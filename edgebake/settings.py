@@ -49,6 +49,12 @@ def matches(pattern: str, wanted: str) -> Check:
     return check
 
 
+def each_matches(pattern: str, wanted: str) -> Check:
+    """Check each text of several."""
+    one = matches(pattern, wanted)
+    return lambda texts: next((f"{text!r}: {reason}" for text in texts if (reason := one(text))), None)
+
+
 _weight = between(0, 100, "0 leaves it out")
 _port = between(0, 65535, "0 takes a free port")
 _web_url = matches(r"https?://[^\s/?#]+", "an http:// or https:// URL without a path or a slash at its end")
@@ -95,6 +101,17 @@ class Settings:
     )
     edge_api_url: str = setting(
         "", "The local edge's invalidation API. Empty: this host, EDGEBAKE_EDGE_API_PORT.", _web_url
+    )
+    edge_locations: tuple[str, ...] = setting(
+        (),
+        "Locations of the local edge, each a NAME, such as FRA56-P1, or NAME:PORT. Empty: one.",
+        each_matches(r"[A-Za-z0-9-]+(:\d{1,5})?", "FRA56-P1 or FRA56-P1:8091"),
+    )
+    edge_effects: tuple[str, ...] = setting(
+        (),
+        "Seconds until an invalidation has its effect at a location, `regional` or `shield` of the local edge, each as "
+        "NAME=SECONDS. Empty: as its profile has it.",
+        each_matches(r"[A-Za-z0-9-]+=\d+(\.\d+)?", "NAME=SECONDS"),
     )
     edge_logs: str = setting("", "Folder in which the local edge writes access logs as CloudFront does. Empty: none.")
     distribution_id: str = setting(
@@ -144,7 +161,8 @@ class Settings:
     )
     tiers: int | None = setting(
         None,
-        "Caches between a browser and the origin. auto: 1 for the local edge and Varnish, 2 for CloudFront.",
+        "Caches between a browser and the origin; the local edge has so many: a location, a regional cache, a shield. "
+        "auto: 1 for the local edge and Varnish, 2 for CloudFront.",
         between(1, 3),
     )
     call_interval: float | None = setting(

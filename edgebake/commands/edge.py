@@ -11,11 +11,8 @@ from edgebake.commands.options import Host, Inherit, Supervised, settings_of
 from edgebake.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from cdn.distribution import Distribution
     from cdn.local.config import LocalEdgeConfig
-    from cdn.local.topology import Topology
     from edgebake.process import Process
 
 
@@ -36,8 +33,9 @@ def edge(
     location: Annotated[
         list[str] | None, typer.Option(help="An edge location, NAME or NAME:PORT; repeatable.", show_default=False)
     ] = None,
-    regional: Annotated[bool, typer.Option("--regional", help="A cache that all locations ask.")] = False,
-    shield: Annotated[bool, typer.Option("--shield", help="Origin Shield, the last cache before the origin.")] = False,
+    tiers: Annotated[
+        int | None, typer.Option(help="2: with a regional cache; 3: with a shield, too.", show_default=False)
+    ] = None,
     effect: Annotated[
         list[str] | None,
         typer.Option(help="NAME=SECONDS until an invalidation has its effect there; repeatable.", show_default=False),
@@ -47,15 +45,22 @@ def edge(
     supervised: Supervised = False,
 ) -> None:
     """Run the local edge: a caching proxy with CloudFront's invalidation API beside it."""
-    from edgebake import locations
     from edgebake.process import run
 
-    settings = settings_of(ctx, host=host, edge_port=port, edge_api_port=api_port, edge_profile=profile, edge_logs=logs)
+    settings = settings_of(
+        ctx,
+        host=host,
+        edge_port=port,
+        edge_api_port=api_port,
+        edge_profile=profile,
+        edge_logs=logs,
+        edge_locations=tuple(location) if location else None,
+        tiers=tiers,
+        edge_effects=tuple(effect) if effect else None,
+    )
     running = _distribution(settings, origin, distribution, all_paths)
-    ports = locations.ports(location or ())
-    topology = locations.topology(list(ports), effect or (), regional=regional, shield=shield)
-    config = _config(settings, running, origin, front_page, topology)
-    sockets = _sockets(settings, inherit, ports)
+    config = _config(settings, running, origin, front_page)
+    sockets = _sockets(settings, inherit)
     run(
         lambda process: _edge(process, config, sockets),
         events=settings.events,
@@ -63,13 +68,12 @@ def edge(
     )
 
 
-def _sockets(
-    settings: Settings, inherit: list[str] | None, ports: "Mapping[str, int | None]"
-) -> dict[str, socket.socket]:
+def _sockets(settings: Settings, inherit: list[str] | None) -> dict[str, socket.socket]:
     """Return the sockets by what they serve: all locations, the API, and single locations by their names."""
     from edgebake.listeners import inherited, listen
+    from edgebake.locations import ports
 
-    own = {name: listen(settings.host, port, f"--location {name}") for name, port in ports.items() if port is not None}
+    own = {name: listen(settings.host, port, "EDGEBAKE_EDGE_LOCATIONS") for name, port in ports(settings).items()}
     if inherit:
         return {**inherited(inherit), **own}
     return {
@@ -100,9 +104,10 @@ def _distribution(settings: Settings, origin: str, saved: Path | None, all_paths
 
 
 def _config(
-    settings: Settings, distribution: "Distribution", origin: str, front_page: Path | None, topology: "Topology"
+    settings: Settings, distribution: "Distribution", origin: str, front_page: Path | None
 ) -> "LocalEdgeConfig":
     from cdn.local.config import PROFILES, LocalEdgeConfig
+    from edgebake.locations import topology
     from edgebake.readers import trusted
 
     groups = {group for behavior in distribution.behaviors for group in behavior.key_groups}
@@ -111,7 +116,7 @@ def _config(
         origin,
         distribution,
         PROFILES[settings.edge_profile],
-        topology,
+        topology(settings, distribution),
         key_groups=dict.fromkeys(groups, keys),
         logs=Path(settings.edge_logs) if settings.edge_logs else None,
         front_page=front_page.read_bytes if front_page is not None else b"",
