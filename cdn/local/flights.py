@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from cdn.local.decision import Failed
 from cdn.local.objects import Key, Object
@@ -12,8 +12,7 @@ from cdn.local.results import Result
 REMEMBERED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Landing:
+class Landing(NamedTuple):
     """What a fetch came to. ``shared``: it answers everybody who waited, not only who asked first."""
 
     reply: Object
@@ -47,7 +46,7 @@ class Flights:
         landing = await asyncio.shield(task)
         if not landing.shared:
             return self._note(key, await fetch())
-        return replace(landing, result=landing.result.for_followers())
+        return landing._replace(result=landing.result.for_followers())
 
     def start(self, key: Key, fetch: Fetcher) -> asyncio.Task[Landing]:
         """Start a fetch, unless one is under way, and let whoever comes join it."""

@@ -1,7 +1,9 @@
 """What faces the viewers: chooses the behaviour, refuses, asks its cache, and tells each viewer what is for them."""
 
-import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from itertools import chain
+from random import randbytes
 from time import perf_counter
 from typing import NamedTuple
 
@@ -16,7 +18,7 @@ from cdn.local.ranges import Part, is_current, part_of
 from cdn.local.recorded import Sent, seen
 from cdn.local.request import HEAD, Request, headers_of
 from cdn.local.results import Entry, Log, Result
-from cdn.local.route import RequestHeaders, Route, route_of
+from cdn.local.route import RequestHeaders, Route, Routes
 from cdn.local.tier import NO_LIFE, OK, PLAIN, Tier
 from cdn.local.viewer import NOT_IN_304, is_unchanged, value_of
 from cdn.signing import Denial
@@ -57,7 +59,8 @@ class Proxy:
         self._check = check
         self._log = log
         self._access = access
-        self._routes = [Route(config.distribution, each, tier.name) for each in config.distribution.behaviors]
+        behaviors = config.distribution.behaviors
+        self._routes = Routes([Route(config.distribution, each, tier.name) for each in behaviors])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,9 +68,9 @@ class Proxy:
             return
         began = perf_counter()
         path, headers = scope["raw_path"].decode("latin-1"), headers_of(scope)
-        route = route_of(self._routes, path) or self._routes[-1]
+        route = self._routes.of(path)
         key = route.key(path, scope["query_string"].decode("latin-1"), headers, scope.get("http_version", "1.1"))
-        request = Request(key, route, scope, headers, secrets.token_urlsafe(40))
+        request = Request(key, route, scope, headers, _request_id())
         refusal = self._refuse(request, path)
         landing = self._refused(request, refusal) if refusal else await self._answer(request, receive)
         status, sent, body = self._reply(request, landing)
@@ -164,8 +167,13 @@ def _part(asked: RequestHeaders, reply: Object) -> Part | None:
 
 
 def _size(scope: Scope) -> int:
-    headers = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
-    return len(scope["raw_path"]) + len(scope["query_string"]) + headers
+    headers = scope["headers"]
+    return len(scope["raw_path"]) + sum(map(len, chain.from_iterable(headers))) + 4 * len(headers)
+
+
+def _request_id() -> str:
+    """Return what ``X-Amz-Cf-Id`` says: 56 characters that no other request has, no secret."""
+    return urlsafe_b64encode(randbytes(42)).decode()
 
 
 def _has_body(headers: RequestHeaders) -> bool:

@@ -4,7 +4,7 @@ Guide: DownloadDistValuesCacheBehavior (path patterns), controlling-the-cache-ke
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from cdn.distribution import Behavior, Distribution, Keys, matcher
 from cdn.grant import COOKIE, PARAMETERS
@@ -16,6 +16,8 @@ from cdn.local.viewer import ViewerHeaders, normalised
 UNRESERVED = re.compile("%(?:2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aAeE])")
 """What RFC 3986 §6.2.2.2 decodes: letters, digits, hyphen, dot, underscore and tilde."""
 RequestHeaders = Mapping[bytes, bytes]
+REMEMBERED = 20_000
+"""Paths whose route is remembered: patterns cost more than a look-up."""
 
 
 class Route:
@@ -75,10 +77,23 @@ class Route:
         return (*taken, *sorted(self.cookies(headers, cache.cookies)))
 
 
-def route_of(routes: Iterable[Route], path: str) -> Route | None:
-    """Return the first route that takes a path, which is compared in its normal form [path patterns]."""
-    normal = normal_path(path) if "%" in path or "/." in path else path
-    return next((route for route in routes if route.takes(normal)), None)
+class Routes:
+    """The routes of a distribution, in the order in which they are tried."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = routes
+        self._known: dict[str, Route] = {}
+
+    def of(self, path: str) -> Route:
+        """Return the first route that takes a path, which is compared in its normal form; else the default one."""
+        found = self._known.get(path)
+        if found is None:
+            normal = normal_path(path) if "%" in path or "/." in path else path
+            found = next((route for route in self._routes if route.takes(normal)), self._routes[-1])
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[path] = found
+        return found
 
 
 def normal_path(path: str) -> str:

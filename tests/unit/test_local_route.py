@@ -4,7 +4,7 @@ import pytest
 
 from cdn.distribution import ALL, NONE, Behavior, CachePolicy, Distribution, Keys, ours
 from cdn.local.objects import Key
-from cdn.local.route import Route, normal_path, route_of
+from cdn.local.route import Route, Routes, normal_path
 
 HEADERS = {b"accept-encoding": b"gzip, br", b"accept-language": b"de", b"cookie": b"b=2; a=1", b"host": b"example.com"}
 
@@ -37,9 +37,7 @@ def test_a_path_is_compared_in_its_normal_form(path: str, normal: str) -> None:
     assert normal_path(path) == normal
     routes = [Route(ours(), behavior) for behavior in ours().behaviors]
     expected = "/feed/*" if normal.startswith("/feed/") else "*"
-    route = route_of(routes, path)
-    assert route is not None
-    assert route.behavior.pattern == expected
+    assert Routes(routes).of(path).behavior.pattern == expected
 
 
 def test_the_path_alone_is_in_the_key_by_default_as_it_was_spelt() -> None:
