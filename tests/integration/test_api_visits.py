@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from feeds import keys
+from feeds import keys, scripts
 from feeds.ids import shard_of
 from feeds.packing import unpacked
 from tests.integration.api import Api, open_api
@@ -43,7 +43,8 @@ async def active_ms(api: Api, user: str) -> float:
 
 async def shown(api: Api, user: str) -> list[str]:
     """Return the posts that a user was shown, those noted last first."""
-    noted = unpacked(await api.redis.hget(keys.seen(shard_of(user)), user) or b"")
+    (packed,) = await scripts.execute(api.redis, [("HGET", keys.seen(shard_of(user)), user)])
+    noted = unpacked(packed or b"")
     posts = await api.record.posts_by_num(noted)
     return [posts[num].id for num in noted]
 
