@@ -20,10 +20,6 @@ HOUR_S = SLACK_S = 3600
 _hour = re.compile(r"\.(\d{4}-[01]\d-[0-3]\d-[0-2]\d)\.[^./]+(?:\.gz)?$").search
 
 
-class CutOff(Exception):
-    """A gzip file ends in its middle."""
-
-
 @dataclass(frozen=True, slots=True)
 class LogFile:
     """A file of a log. ``chunks`` reads it as it is stored; it raises OSError where it cannot."""
@@ -32,7 +28,7 @@ class LogFile:
     chunks: Callable[[], Iterator[bytes]]
 
     def plain(self) -> Iterator[bytes]:
-        """Read it unpacked. Raises OSError, zlib.error or CutOff, after all that can be read was read."""
+        """Read it unpacked. Raises OSError, zlib.error or EOFError, after all that can be read was read."""
         chunks = self.chunks()
         first = next(chunks, b"")
         if not first.startswith(GZIP):
@@ -44,7 +40,7 @@ class LogFile:
         for chunk in chunks:
             yield from gunzip.feed(chunk)
         if not gunzip.at_end:
-            raise CutOff
+            raise EOFError
 
     def may_hold(self, since: int, until: int) -> bool:
         """Tell, by its name, whether requests of some seconds may be in it; a name without an hour may hold any."""

@@ -12,7 +12,7 @@ from time import strptime
 from typing import Generic, TypeVar
 
 from cdn.logs.damage import Damage
-from cdn.logs.files import CutOff, LogFile
+from cdn.logs.files import LogFile
 from cdn.logs.request import Request, outcome_of
 
 LONGEST_LINE = 131_072
@@ -87,7 +87,7 @@ class Reader:
             for lines in blocks(file.plain()):
                 columns = self._block(lines, columns, file.name, number)
                 number += len(lines)
-        except CutOff:
+        except EOFError:
             self.damage.file(file.name, "the gzip file is cut off; was it copied before it was whole?")
         except zlib.error as error:
             self.damage.file(file.name, f"the gzip file is damaged: {error}")

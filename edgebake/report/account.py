@@ -128,8 +128,8 @@ class Account:
 
 
 MORE = (
-    "asked of the origin, no Miss in the log: lines that come late (up to 24 h), refreshes in the background (a Hit in "
-    "the log), an edge that tried again, requests past the edge"
+    "asked of the origin, no Miss in the log: lines that come late (up to 24 h), refreshes in the background "
+    "(stale-while-revalidate), an edge that tried again, requests past the edge"
 )
 FEWER = (
     "a Miss in the log, not asked of the origin: an inner cache had it (another location, a regional cache), or the "

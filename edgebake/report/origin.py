@@ -12,7 +12,7 @@ from typing import NamedTuple
 import orjson
 
 from cdn.logs.damage import Damage
-from cdn.logs.files import CutOff, LogFile, on_disk
+from cdn.logs.files import LogFile, on_disk
 from cdn.logs.reader import blocks
 from edgebake.errors import CommandError
 
@@ -66,7 +66,7 @@ class Origin:
                     number += 1
                     if KINDS[0] in line or KINDS[1] in line:
                         yield from self._event(line, file.name, number)
-        except (CutOff, zlib.error, OSError) as error:
+        except (EOFError, zlib.error, OSError) as error:
             self.damage.file(file.name, f"cannot be read to its end: {error!r}")
 
     def _event(self, line: bytes, name: str, number: int) -> Iterator[Told]:
