@@ -9,6 +9,10 @@ import json
 import logging
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.simulation.house import Wrongs
 
 SHARDS = 4
 
@@ -79,10 +83,12 @@ def many(given: argparse.Namespace) -> int:
         try:
             outcome = Schedule(seed, wrongs).run()
         except Exception as error:
-            if wrongs and not passes(seed):
+            if wrongs and failure(seed) is not None:
                 continue  # it fails with the real part too
             total["failed"] += 1
-            print(json.dumps({"seed": seed, "error": type(error).__name__, "text": str(error)}), flush=True)
+            again = failure(seed, wrongs) == (type(error).__name__, str(error))
+            told = {"seed": seed, "error": type(error).__name__, "text": str(error), "again": again}
+            print(json.dumps(told), flush=True)
             if given.until_found:
                 break
         else:
@@ -92,15 +98,15 @@ def many(given: argparse.Namespace) -> int:
     return 1 if total["failed"] else 0
 
 
-def passes(seed: int) -> bool:
-    """Tell whether a schedule passes with the real parts."""
+def failure(seed: int, wrongs: "Wrongs | None" = None) -> tuple[str, str] | None:
+    """Return how a schedule fails; None where it passes."""
     from tests.simulation.schedule import Schedule
 
     try:
-        Schedule(seed).run()
-    except Exception:
-        return False
-    return True
+        Schedule(seed, wrongs).run()
+    except Exception as error:
+        return type(error).__name__, str(error)
+    return None
 
 
 if __name__ == "__main__":

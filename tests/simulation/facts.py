@@ -65,12 +65,17 @@ def expected(path: str, data: Data) -> Page:
     page = _expected(path, data)
     if page.status != 200 or "/feed." in path:
         return page
-    return replace(page, edition=editions_of(data.site.template_version), site=int(data.site.title.split()[-1]))
+    edition, site = frame(data)
+    return replace(page, edition=edition, site=site)
+
+
+def frame(data: Data) -> tuple[int, int]:
+    """Return which edition of the templates is current, and the version of the site's title."""
+    return _edition_of(data.site.template_version), int(data.site.title.split()[-1])
 
 
 @cache
-def editions_of(template_version: str) -> int:
-    """Return the edition that has this version."""
+def _edition_of(template_version: str) -> int:
     return next(n for n in range(editions.FIRST, editions.LAST + 1) if editions.version(n) == template_version)
 
 
@@ -81,9 +86,10 @@ def _expected(path: str, data: Data) -> Page:
     user = data.users.get(subject)
     if user is None or user.state is UserState.DELETED:
         return Page(404 if user is None else 410)
-    posts = data.feed(subject, own=True) if kind == "feed" else data.of_source(user.num)
-    private = kind == "feed" and user.settings.feed_visibility == "private"
-    return _page(404 if private else 200, posts[:PAGE], data, {subject: user.profile_version})
+    if kind == "author":
+        return _page(200, data.of_source(user.num)[:PAGE], data, {subject: user.profile_version})
+    posts, is_private = data.feed(subject, own=True), user.settings.feed_visibility == "private"
+    return _page(200 if is_private is (kind == "private") else 404, posts[:PAGE], data, {subject: user.profile_version})
 
 
 def _post(post: str, data: Data) -> Page:

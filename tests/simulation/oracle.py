@@ -78,8 +78,10 @@ class Oracle:
             yield from self._older(f"the presence of {post}", post in page.posts, there)
         for post, version in page.posts.items():
             yield from self._older(f"the title of {post}", version, self._versions(post))
-        yield from self._older("the edition of the templates", page.edition, [each.edition for each in pages])
-        yield from self._older("the title of the site", page.site, [each.site for each in pages])
+        if page.edition:
+            frames = [facts.frame(data) for data in self.books.states]
+            yield from self._older("the edition of the templates", page.edition, [edition for edition, _ in frames])
+            yield from self._older("the title of the site", page.site, [site for _, site in frames])
         for user, version in page.names.items():
             yield from self._older(f"the name of {user}", version, self._profiles(user))
 

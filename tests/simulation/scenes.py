@@ -100,7 +100,7 @@ def _moment(random: Random) -> Scene:
     writes = [begin_s]
     for _ in range(random.choice((0, 0, 1, 1, 2))):
         writes.append(writes[-1] + random.uniform(0.5, 1.5) * random.choice((0.0, 0.03, 0.1, 0.3, 1.0)))
-    held, held_s = random.choice((0.02, 0.05, 0.15)), random.choice((0.05, 0.15, 0.3))
+    held, held_s = random.choice((0.03, 0.1, 0.2)), random.choice((0.05, 0.15, 0.3))
     return Scene(
         is_moment=True,
         cast=Cast((author,), tuple(readers)),
@@ -110,8 +110,8 @@ def _moment(random: Random) -> Scene:
         writes=tuple(writes),
         early=random.choice((0, 1, 1, 2)),
         stray=0,
-        around=random.choice((2, 3, 4, 6)),
-        within_s=random.choice((0.1, 0.3, 1.0)),
+        around=random.choice((1, 2, 3, 5)),
+        within_s=random.choice((0.1, 0.1, 0.3, 1.0)),
         again=0.7,
         faults=faults,
         fast=Weather(MEAN_S, slow=held, slow_s=held_s),

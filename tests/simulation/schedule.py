@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from edgebake.settings import Settings
-from feeds.change import Change, PostEdited, PostPublished, PostWithdrawn, ProfileChanged, subject_of
+from feeds.change import Change, PostEdited, PostPublished, PostWithdrawn, ProfileChanged, SettingsChanged, subject_of
 from tests.simulation import scenes, writes
 from tests.simulation.books import Books, Row
 from tests.simulation.edge import Stored, Unreachable
@@ -144,7 +144,10 @@ class Schedule:
             near = [user for user in writes.PEOPLE if source in self.books.data.follows.get(user, ())] or near
         elif isinstance(change, ProfileChanged) and random.random() < ALONE:
             return f"/author/{change.user}{form}"
-        return f"/feed/{random.choice(near or self.scene.cast.readers)}{form}"
+        user = random.choice(near or self.scene.cast.readers)
+        if isinstance(change, SettingsChanged) and random.random() < 0.5:
+            return f"/private/{user}{form or '/'}"
+        return f"/feed/{user}{form}"
 
     def _paths(self) -> list[str]:
         posts = list(self.books.data.posts)
