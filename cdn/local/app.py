@@ -61,7 +61,7 @@ class LocalEdge:
 
     def _make_tiers(self) -> Tiers:
         config, distribution = self.config, self.config.distribution
-        told = TierConfig(config.clock, distribution.tag_header, config.late_answers)
+        told = TierConfig(config.clock, distribution.tag_header, config.late_answers, config.error_tags)
         way = FaultyOrigin(self._origin, self.faults, {origin.id: origin for origin in distribution.origins})
         return Tiers(config.topology, told, config.profile.effect_s, config.max_bytes, way)
 

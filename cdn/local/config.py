@@ -43,6 +43,16 @@ class LateAnswers(StrEnum):
     DROPPED = "dropped"
 
 
+class ErrorTags(StrEnum):
+    """Whether an error that is kept keeps its cache tags. CloudFront documents nothing; DROPPED is the unkind reading.
+
+    With DROPPED a 404 is not reached by its tags: it goes by its path, or dies of itself, Edgebake's after 5 s.
+    """
+
+    KEPT = "kept"
+    DROPPED = "dropped"
+
+
 @dataclass(frozen=True, slots=True)
 class LocalEdgeConfig:
     """Everything the local edge is told."""
@@ -65,6 +75,7 @@ class LocalEdgeConfig:
     max_object_bytes: int = 32 * 1024 * 1024
     log_length: int = 10_000
     late_answers: LateAnswers = LateAnswers.STORED
+    error_tags: ErrorTags = ErrorTags.KEPT
     clock: Clock = time.monotonic
     wall_clock: Clock = time.time
     """Unix time, for signatures and logs."""

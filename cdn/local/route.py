@@ -18,6 +18,8 @@ UNRESERVED = re.compile("%(?:2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]
 RequestHeaders = Mapping[bytes, bytes]
 REMEMBERED = 20_000
 """Paths whose route is remembered: patterns cost more than a look-up."""
+LONGEST = 256
+"""Characters of a path that is remembered."""
 
 
 class Route:
@@ -92,7 +94,8 @@ class Routes:
             found = next((route for route in self._routes if route.takes(normal)), self._routes[-1])
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            self._known[path] = found
+            if len(path) <= LONGEST:
+                self._known[path] = found
         return found
 
 

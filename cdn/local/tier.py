@@ -10,8 +10,9 @@ from functools import partial
 from typing import Protocol, assert_never
 
 from cdn.local.compression import at_the_edge
-from cdn.local.config import Clock, LateAnswers
+from cdn.local.config import Clock, ErrorTags, LateAnswers
 from cdn.local.decision import (
+    CLIENT_ERROR,
     NOT_MODIFIED,
     SERVER_ERROR,
     Failed,
@@ -57,6 +58,7 @@ class TierConfig:
     clock: Clock
     tag_header: str | None
     late_answers: LateAnswers = LateAnswers.STORED
+    error_tags: ErrorTags = ErrorTags.KEPT
 
 
 class Tier:
@@ -134,6 +136,8 @@ class Tier:
             held = self.objects.get(request.key)  # what was dropped meanwhile is nothing to fall back on
         if held is not None and answer.status == NOT_MODIFIED and isinstance(answer, Answer):
             answer = _merged(held, answer, self._tag_header)
+        if answer.status == PARTIAL and not request.range and isinstance(answer, Answer):
+            return Landing(self._object(request, answer, NO_LIFE), Result.MISS, shared=False)  # nobody asked for a part
         decision = on_answer(held, answer, self._clock(), request.route.rules)
         return self._perform(request, decision, keeps_late_answer(began, last_drop, self._config.late_answers))
 
@@ -146,7 +150,7 @@ class Tier:
         match decision:
             case Store(answer, life, shared):
                 stored = self._keep(self._object(request, answer, life), is_kept)
-                return Landing(stored, Result.MISS, shared and _is_for_all(request, answer))
+                return Landing(stored, Result.MISS, shared)
             case Renew(held, answer, life, shared):
                 renewed = self._renewed(request, held, answer, life or NO_LIFE)
                 return Landing(self._keep(renewed, is_kept and life is not None), Result.REFRESH_HIT, shared)
@@ -185,7 +189,6 @@ class Tier:
         key = request.key
         if request.range and answer.status != PARTIAL:
             key = key._replace(piece="")  # the origin sent all of it
-        tags = value_of(answer.headers, self._tag_header) or b""
         return Object(
             status=answer.status,
             cache_control=answer.cache_control,
@@ -195,10 +198,15 @@ class Tier:
             body=answer.body,
             headers=self._dressed(request, answer.headers, _length(request, answer)),
             origin_headers=answer.headers,
-            tags=tags_of(tags.decode("latin-1")),
+            tags=self._tags(answer),
             modified=value_of(answer.headers, b"last-modified"),
             found=answer.found,
         )
+
+    def _tags(self, answer: Answer) -> frozenset[str]:
+        if answer.status >= CLIENT_ERROR and self._config.error_tags is ErrorTags.DROPPED:
+            return frozenset()
+        return tags_of((value_of(answer.headers, self._tag_header) or b"").decode("latin-1"))
 
     def _renewed(self, request: Request, held: Object, answer: Answer, life: Life) -> Object:
         """Return the held object with the headers of a 304, but for its tags: whether CloudFront replaces those is
@@ -227,11 +235,6 @@ def _merged(held: Object, answer: Answer, tag_header: bytes) -> Answer:
     news = {name for name, _ in answer.headers} - NOT_RENEWED - {tag_header}
     kept: Headers = tuple(pair for pair in held.origin_headers if pair[0] not in news)
     return answered(NOT_MODIFIED, kept + tuple(pair for pair in answer.headers if pair[0] in news), b"", answer.found)
-
-
-def _is_for_all(request: Request, answer: Answer) -> bool:
-    """Tell whether a part is what all wanted who wait: not where the origin sent a part that nobody asked for."""
-    return answer.status != PARTIAL or bool(request.range)
 
 
 def _length(request: Request, answer: Answer) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cdn.distribution import ERRORS, Distribution, ours
-from cdn.local.config import INSTANT, LateAnswers, LocalEdgeConfig
+from cdn.local.config import INSTANT, ErrorTags, LateAnswers, LocalEdgeConfig
 from tests.integration.local_edge import FRESH, Answer, Reply, World, local_edge, raw_origin
 
 CONFIG = LocalEdgeConfig("")
@@ -210,7 +210,15 @@ async def test_a_404_that_says_how_long_is_an_artifact() -> None:
         assert {(reply.status, reply.x_cache) for reply in replies} == {(404, "Error")}
         assert world.origin.requests == ["GET /feed/new"]
         assert "age" in replies[1].headers
-        assert world.edge.objects.drop("#u-new") == 1
+
+
+@pytest.mark.parametrize(("policy", "dropped"), [(ErrorTags.DROPPED, 0), (ErrorTags.KEPT, 1)], ids=str)
+async def test_an_error_is_reached_by_its_tags_as_the_policy_says(policy: ErrorTags, dropped: int) -> None:
+    async with local_edge(replace(CONFIG, error_tags=policy)) as world:
+        world.origin.will("/feed/new", Answer(b"nobody", 404, "s-maxage=5", {"cache-tag": "u-new"}))
+        await world.get("/feed/new")
+        assert world.edge.objects.drop("#u-new") == dropped
+        assert world.edge.objects.drop("/feed/new") == 1 - dropped
 
 
 async def test_an_error_without_directives_is_kept_for_the_configured_time() -> None:
@@ -244,9 +252,7 @@ async def test_what_is_not_listed_never_reaches_the_origin(path: str) -> None:
         assert world.origin.requests == []
 
 
-@pytest.mark.parametrize(
-    "path", ["/feed/", "/feed/ada", "/author/ada", "/post/p1", "/static/a.css", "/live/x"]
-)
+@pytest.mark.parametrize("path", ["/feed/", "/feed/ada", "/author/ada", "/post/p1", "/static/a.css", "/live/x"])
 async def test_what_is_listed_reaches_the_origin(path: str) -> None:
     async with local_edge() as world:
         await world.get(path)
