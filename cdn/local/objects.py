@@ -81,6 +81,11 @@ class Objects:
             self._by_key.move_to_end(key)
         return found
 
+    def pieces(self, key: Key) -> list[Object]:
+        """Return the pieces that are held of the object with this key."""
+        keys = self._by_path.get(key.path, ())
+        return [self._by_key[each] for each in keys if each.piece and each[:3] == key[:3]]
+
     def put(self, stored: Object) -> None:
         """Keep an object in place of the one under its key; the least recently used make room.
 

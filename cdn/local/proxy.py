@@ -14,7 +14,7 @@ from cdn.local.config import LocalEdgeConfig
 from cdn.local.decision import NOT_MODIFIED, Failed, Serve
 from cdn.local.flights import Landing
 from cdn.local.objects import Object
-from cdn.local.ranges import Part, is_current, part_of
+from cdn.local.ranges import Part, is_current, part_of, replaced
 from cdn.local.recorded import Sent, seen
 from cdn.local.request import HEAD, Request, headers_of
 from cdn.local.results import Entry, Log, Result
@@ -102,6 +102,8 @@ class Proxy:
         if isinstance(decision, Serve):  # the way of nearly all: no more than a look-up
             return Landing(decision.held, Result.HIT, shared=True)
         if self._tier.objects.get(request.key) is None and (piece := _piece(method, headers)):
+            if piece != HEAD and (part := self._tier.part(request.key, piece)):
+                return Landing(part, Result.HIT, shared=True)
             request = request._replace(key=request.key._replace(piece=piece))
         return await self._tier.serve(request)
 
@@ -122,10 +124,7 @@ class Proxy:
         elif request.scope["method"] == HEAD:
             body = b""
         elif b"range" in asked and status == OK and result is not Result.MISS and (part := _part(asked, reply)):
-            status, body = part.status, part.body
-            replaced = {b"content-length", *(name for name, _ in part.headers)}
-            headers = [pair for pair in headers if pair[0] not in replaced]
-            headers += [*part.headers, (b"content-length", b"%d" % len(body))]
+            status, body, headers = part.status, part.body, list(replaced(reply.headers, part))
         headers.append(seen(landing, status).x_cache)
         age = int(self._config.clock() - reply.life.since) if reply.life is not NO_LIFE else 0
         if result is Result.HIT or age > 0:  # or the origin said that it is old

@@ -4,6 +4,7 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
+HELD = re.compile(rb"bytes (\d+)-(\d+)/(\d+)")
 SPEC = re.compile(r"(\d*)-(\d*)")
 BOUNDARY = b"CloudFront-part"
 
@@ -53,6 +54,29 @@ def part_of(body: bytes, value: str, content_type: bytes | None) -> Part | None:
     if len(asked) == 1:
         return Part(206, body[asked[0].first : asked[0].last + 1], (_content_range(asked[0], body),))
     return _multipart(body, asked, content_type or b"application/octet-stream")
+
+
+def part_of_part(body: bytes, content_range: bytes, value: str) -> Part | None:
+    """Return what a Range header asks for out of a part that is held, None where it is not all in there."""
+    held = HELD.fullmatch(content_range)
+    if held is None:
+        return None
+    first, last, length = map(int, held.groups())
+    asked = spans(value, length)
+    if last - first + 1 != len(body) or not asked or len(asked) > 1:
+        return None
+    span = asked[0]
+    if span.first < first or span.last > last:
+        return None
+    told = b"bytes %d-%d/%d" % (span.first, span.last, length)
+    return Part(206, body[span.first - first : span.last - first + 1], ((b"content-range", told),))
+
+
+def replaced(headers: tuple[tuple[bytes, bytes], ...], part: Part) -> tuple[tuple[bytes, bytes], ...]:
+    """Return an object's headers with those of a part in their place."""
+    own = (*part.headers, (b"content-length", b"%d" % len(part.body)))
+    names = {name for name, _ in own}
+    return (*(pair for pair in headers if pair[0] not in names), *own)
 
 
 def is_current(if_range: bytes, etag: bytes | None, modified: bytes | None) -> bool:

@@ -32,6 +32,7 @@ from cdn.local.decision import (
 from cdn.local.flights import Flights, Landing
 from cdn.local.objects import Headers, Key, Object, Objects, tags_of
 from cdn.local.origin import Answer, answered
+from cdn.local.ranges import part_of_part, replaced
 from cdn.local.request import HEAD, Request
 from cdn.local.results import Result
 from cdn.local.viewer import NOT_IN_304, NOT_RENEWED, is_match, value_of
@@ -89,6 +90,19 @@ class Tier:
         """Decide what a request gets, with what is held now."""
         self._settle()
         return on_request(self.objects.get(key), self._clock())
+
+    def part(self, key: Key, asked: str) -> Object | None:
+        """Return the part that a Range header asks for, cut from a larger one that is held and fresh."""
+        now = self._clock()
+        for held in self.objects.pieces(key):
+            said = value_of(held.origin_headers, b"content-range") or b""
+            if (
+                held.status == PARTIAL
+                and now < held.life.fresh_until
+                and (part := part_of_part(held.body, said, asked))
+            ):
+                return replace(held, body=part.body, headers=replaced(held.headers, part))
+        return None
 
     async def serve(self, request: Request) -> Landing:
         """Answer a request, from what is held or from upstream."""

@@ -227,6 +227,19 @@ async def test_a_part_is_kept_and_given_to_whoever_asks_for_the_same() -> None:
         assert world.origin.headers[0]["range"] == "bytes=0-1"
 
 
+async def test_a_part_of_a_part_that_is_held_is_cut_from_it() -> None:
+    part = Answer(b"0123", 206, headers={"content-range": "bytes 0-3/10", "etag": '"1"'})
+    async with local_edge(default()) as world:
+        world.origin.will("/a", part)
+        await world.get("/a", Range="bytes=0-3")
+        reply = await world.get("/a", Range="bytes=1-2")
+        told = (reply.status, reply.body, reply.headers["content-range"], reply.headers["content-length"])
+        assert told == (206, b"12", "bytes 1-2/10", "2")
+        world.clock.now += 61
+        await world.get("/a", Range="bytes=1-2")
+        assert len(world.origin.requests) == 2, "an old part is asked for anew"
+
+
 async def test_a_part_of_another_version_takes_the_place_of_what_was_held() -> None:
     async with local_edge(default()) as world:
         old = Answer(b"01", 206, headers={"content-range": "bytes 0-1/4", "etag": '"1"'})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdn.local.ranges import Part, is_current, part_of
+from cdn.local.ranges import Part, is_current, part_of, part_of_part
 
 BODY = b"0123456789"
 
@@ -39,6 +39,26 @@ def test_several_ranges_are_several_parts() -> None:
     assert part.headers[0][1].startswith(b"multipart/byteranges")
     assert part.body.count(b"Content-Type: text/plain") == 2
     assert b"Content-Range: bytes 8-9/10\r\n\r\n89\r\n" in part.body
+
+
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        ("bytes=4-5", b"45"),
+        ("bytes=3-", b"3456789"),
+        ("bytes=-2", b"89"),
+        ("bytes=2-5", None),  # begins before the part
+        ("bytes=4-5,7-8", None),
+        ("bytes=5-4", None),
+    ],
+)
+def test_a_part_is_cut_from_a_larger_one(asked: str, body: bytes | None) -> None:
+    part = part_of_part(BODY[3:], b"bytes 3-9/10", asked)
+    assert (part and part.body) == body
+
+
+def test_a_part_whose_length_is_not_what_it_says_is_cut_no_further() -> None:
+    assert part_of_part(b"012", b"bytes 0-9/10", "bytes=0-1") is None
 
 
 @pytest.mark.parametrize(
