@@ -21,7 +21,6 @@ from edgebake.readers import new_key
 from edgebake.secret import Secret, SecretUrl
 from edgebake.settings import Settings
 from edgebake.valkey import EmbeddedValkey
-from edgebake.varnish import program
 from edgebake.wiring import opened_record
 
 START_S = 60.0
@@ -50,6 +49,8 @@ class Up:
         self._screen = Screen(events=settings.events, steps=not wishes.as_json)
         self._varnish = plan.has_varnish(settings)
         if self._varnish:
+            from edgebake.varnish import program
+
             program()
         self._sockets = plan.open_sockets(settings)
         self._valkey = (

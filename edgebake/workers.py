@@ -14,7 +14,6 @@ from cdn.errors import EdgeBusy
 from cdn.ledger import Ledger
 from cdn.load import Load
 from cdn.pending import CallBudget
-from cdn.varnish import VarnishEdge
 from edgebake.apps import Waker, activity, timelines
 from edgebake.errors import CommandError
 from edgebake.settings import Settings
@@ -153,6 +152,8 @@ def driver(settings: Settings) -> Edge:
 
 
 def _varnish(settings: Settings) -> Edge:
+    from cdn.varnish import VarnishEdge
+
     for name in ("varnish_urls", "varnish_secret"):
         if not getattr(settings, name):
             raise CommandError(

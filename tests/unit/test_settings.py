@@ -37,7 +37,7 @@ def test_the_defaults_pass_their_own_checks() -> None:
 
 def test_every_problem_is_told_at_once() -> None:
     assert problems_with(FEED_TTL="0", MAX_PAGES="many", EDGE="fastly") == [
-        "EDGEBAKE_EDGE is 'fastly': it must be local or cloudfront.",
+        "EDGEBAKE_EDGE is 'fastly': it must be local or cloudfront or varnish.",
         "EDGEBAKE_FEED_TTL is '0': it must be at least 1 second, or every request reaches the origin.",
         "EDGEBAKE_MAX_PAGES is 'many': it must be a whole number.",
     ]
