@@ -13,7 +13,7 @@ from tests.simulation.edge import Whims
 from tests.simulation.wire import Weather
 from tests.simulation.writes import PEOPLE, PULLED, Cast
 
-MOMENTS = 0.95
+MOMENTS = 0.97
 """Share of schedules that are moments."""
 
 CUT_S = 1.0

@@ -31,7 +31,7 @@ ALONE = 0.3
 BEFORE_S = 0.05
 """Seconds before a write from which on it is read what will change."""
 
-ASKED = 3
+ASKED = 2
 """Pages that each baker is asked for at the end of a moment; of a day, all that may have changed."""
 
 
