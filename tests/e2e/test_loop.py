@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +14,30 @@ import httpx
 import pytest
 from redis import Redis
 
-from tests.e2e.running import Running, until
+from tests.e2e.running import Running, is_alive, until, up
+from tests.integration.varnish import MISSING, is_installed
 
 if TYPE_CHECKING:
     from types_boto3_cloudfront import CloudFrontClient
 
 PAGE, MAX_PAGES = 25, 40
 FORMATS = ("", "/feed.json", "/feed.atom")
+
+
+@pytest.fixture(scope="module")
+def over_varnish(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """An `edgebake up` with Varnish as its edge, and nobody in it."""
+    if not is_installed():
+        pytest.skip(MISSING)
+    with up(tmp_path_factory.mktemp("varnish") / "data", "--edge", "varnish") as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["demo", "over_varnish"])
+def either(request: pytest.FixtureRequest) -> Running:
+    """The loop over each edge."""
+    running: Running = request.getfixturevalue(request.param)
+    return running
 
 
 def invalidations(running: Running) -> list[dict[str, Any]]:
@@ -68,48 +87,49 @@ def walk(running: Running, path: str) -> Iterator[str]:
         url = feed.get("next_url")
 
 
-async def test_two_hundred_first_reads_are_one_bake(demo: Running) -> None:
-    make_users(demo, ["crowd"], demo.found["users"][:1])
-    before = bakes(demo)
+async def test_two_hundred_first_reads_are_one_bake(either: Running) -> None:
+    make_users(either, ["speaker"], [])
+    make_users(either, ["crowd"], ["speaker"])
+    before = bakes(either)
     limits = httpx.Limits(max_connections=200)
-    async with httpx.AsyncClient(base_url=demo.found["edge"], limits=limits, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=either.found["edge"], limits=limits, timeout=30) as client:
         answers = await asyncio.gather(*(client.get("/feed/crowd") for _ in range(200)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
     assert [answer.headers["x-cache"].partition(" ")[0] for answer in answers].count("Miss") == 1
-    assert bakes(demo) - before == 1
+    assert bakes(either) - before == 1
 
 
-def test_a_post_is_fresh_in_all_formats_once_live_and_a_stranger_still_hits(demo: Running) -> None:
-    make_users(demo, ["scribe"], [])
-    make_users(demo, ["fan"], ["scribe"])
-    make_users(demo, ["stranger"], demo.found["users"][:1])
+def test_a_post_is_fresh_in_all_formats_once_live_and_a_stranger_still_hits(either: Running) -> None:
+    make_users(either, ["scribe", "hermit"], [])
+    make_users(either, ["fan"], ["scribe"])
+    make_users(either, ["stranger"], ["hermit"])
     for user in ("fan", "stranger"):
         for ending in FORMATS:
-            demo.read(f"/feed/{user}{ending}")
-    demo.until_live(demo.publish("scribe", "Straight from the press"))
-    assert ["Straight from the press" in demo.read(f"/feed/fan{ending}").text for ending in FORMATS] == [True] * 3
-    assert [cache_of(demo, f"/feed/stranger{ending}") for ending in FORMATS] == ["Hit"] * 3
+            either.read(f"/feed/{user}{ending}")
+    either.until_live(either.publish("scribe", "Straight from the press"))
+    assert ["Straight from the press" in either.read(f"/feed/fan{ending}").text for ending in FORMATS] == [True] * 3
+    assert [cache_of(either, f"/feed/stranger{ending}") for ending in FORMATS] == ["Hit"] * 3
 
 
-def test_a_row_changed_behind_our_back_is_fresh_after_a_message_on_the_channel(demo: Running) -> None:
-    make_users(demo, ["columnist"], [])
-    demo.until_live(demo.publish("columnist", "As it was"))
+def test_a_row_changed_behind_our_back_is_fresh_after_a_message_on_the_channel(either: Running) -> None:
+    make_users(either, ["columnist"], [])
+    either.until_live(either.publish("columnist", "As it was"))
     for ending in FORMATS:
-        assert "As it was" in demo.read(f"/feed/columnist{ending}").text
-    with sqlite3.connect(demo.found["database"].partition("///")[2], timeout=30) as database:
+        assert "As it was" in either.read(f"/feed/columnist{ending}").text
+    with sqlite3.connect(either.found["database"].partition("///")[2], timeout=30) as database:
         database.execute("UPDATE posts SET title = 'As it is' WHERE title = 'As it was'")
     database.close()
     message = json.dumps({"scope": "user", "user": "columnist", "id": "deploy-42"})
-    with Redis.from_url(demo.found["redis"]) as redis:
+    with Redis.from_url(either.found["redis"]) as redis:
         redis.publish("edgebake:invalidate", message)
-        until(lambda: demo.api.get("/api/changes/deploy-42").status_code == 200, "the message became a change")
-        demo.until_live("deploy-42")
-        assert ["As it is" in demo.read(f"/feed/columnist{ending}").text for ending in FORMATS] == [True] * 3
+        until(lambda: either.api.get("/api/changes/deploy-42").status_code == 200, "the message became a change")
+        either.until_live("deploy-42")
+        assert ["As it is" in either.read(f"/feed/columnist{ending}").text for ending in FORMATS] == [True] * 3
         redis.publish("edgebake:invalidate", message)
         redis.publish("edgebake:invalidate", "{this is no JSON")
         redis.publish("edgebake:invalidate", json.dumps({"scope": "user", "user": "columnist", "id": "deploy-43"}))
-    until(lambda: demo.api.get("/api/changes/deploy-43").status_code == 200, "what is malformed harms nothing")
+    until(lambda: either.api.get("/api/changes/deploy-43").status_code == 200, "what is malformed harms nothing")
 
 
 def test_an_edit_of_a_post_in_many_feeds_is_one_item_and_one_second_tap(demo: Running) -> None:
@@ -126,10 +146,10 @@ def test_an_edit_of_a_post_in_many_feeds_is_one_item_and_one_second_tap(demo: Ru
     assert all("Chapter 1" in demo.read(f"/feed/{reader}").text for reader in readers)
 
 
-def test_an_unknown_users_feed_is_there_once_they_are_created(demo: Running) -> None:
-    assert demo.edge.get("/feed/latecomer").status_code == 404
-    make_users(demo, ["latecomer"], [])
-    assert demo.read("/feed/latecomer").status_code == 200
+def test_an_unknown_users_feed_is_there_once_they_are_created(either: Running) -> None:
+    assert either.edge.get("/feed/latecomer").status_code == 404
+    make_users(either, ["latecomer"], [])
+    assert either.read("/feed/latecomer").status_code == 200
 
 
 def test_the_same_user_invalidated_again_is_a_second_invalidation(demo: Running) -> None:
@@ -158,3 +178,13 @@ def test_following_next_url_gives_every_post_once(demo: Running, at: int) -> Non
         ).fetchone()[0]
     database.close()
     assert len(found) == min(wanted, MAX_PAGES * PAGE)
+
+
+def test_a_varnish_that_dies_is_started_again_with_nothing_in_it(over_varnish: Running) -> None:
+    make_users(over_varnish, ["survivor"], [])
+    first = over_varnish.pids()["edge"]
+    assert [cache_of(over_varnish, "/feed/survivor") for _ in range(2)] == ["Miss", "Hit"]
+    os.kill(first, signal.SIGKILL)
+    until(lambda: not is_alive(first) and over_varnish.pids()["edge"] not in (first, None), "it runs again")
+    over_varnish.until_live(over_varnish.publish("survivor", "After the crash"))
+    assert "After the crash" in over_varnish.read("/feed/survivor").text
