@@ -25,6 +25,8 @@ class Client(Protocol):
 def in_bucket(where: str, client: Client) -> Iterator[LogFile]:
     """Yield the objects below ``s3://bucket/prefix``. Raises LogsMissing where none is, or they cannot be listed."""
     bucket, _, prefix = where.removeprefix(SCHEME).partition("/")
+    if not bucket:
+        raise LogsMissing(f"{where!r} names no bucket: give s3://bucket/prefix.")
     empty = True
     try:
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
@@ -32,7 +34,8 @@ def in_bucket(where: str, client: Client) -> Iterator[LogFile]:
                 empty = False
                 yield _object(client, bucket, item["Key"])
     except (BotoCoreError, ClientError) as error:
-        raise LogsMissing(f"{where!r} was not listed: {error}. It takes s3:ListBucket there.") from error
+        why = " ".join(str(error).split()).rstrip(".")
+        raise LogsMissing(f"{where!r} was not listed: {why}. It takes s3:ListBucket there.") from error
     if empty:
         raise LogsMissing(f"{where!r} holds nothing: CloudFront delivers a log an hour after its requests, or later.")
 

@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,15 +25,14 @@ TOLD = (
     "active: {noted:,} users; not noted: {old:,} whose visit is too long ago, {unknown:,} whom nobody knows; left out: "
     "{requests_of_bots:,} requests of bots"
 )
-FORMS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 
 def report(
     ctx: typer.Context,
     logs: Annotated[list[str], typer.Argument(metavar="LOG...", help="Files, folders, s3://bucket/prefix.")],
     top: Annotated[int, typer.Option(help="Feeds to show.", min=1)] = 20,
-    since: Annotated[datetime | None, typer.Option(formats=FORMS, help="From here on, UTC.")] = None,
-    until: Annotated[datetime | None, typer.Option(formats=FORMS, help="Before this, UTC.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="From then on, UTC.", show_default=False)] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Before then, UTC.", show_default=False)] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with charts there.")] = None,
     reconcile: Annotated[
         list[Path] | None,
@@ -60,13 +58,13 @@ def report(
     with ExitStack() as stack:
         active = Active(_teller(stack.enter_context(opened(ctx))), origin) if mark_active else None
         made = Reading(window, Summary(feed_of), reconciled, active).read(_found(logs), top)
-    if html is not None:
-        _write(html, made)
     if as_json:
         json.dump(made, sys.stdout)
         print()
     else:
         _show(made)
+    if html is not None:
+        _write(html, made)
 
 
 def _teller(client: "Client") -> "Tell":

@@ -14,15 +14,22 @@ from edgebake.report.document import Document
 COLUMNS = ("requests", "hits", "refreshed", "misses", "hit %", "served %", "errors", "bytes", "p50", "p99")
 STRETCHES = 24
 BAR = 48
-PARTS = {"hits": "green", "refresh_hits": "cyan", "misses": "yellow", "error_results": "red", "other": "bright_black"}
-"""What a bar is made of, and in which colour."""
+PARTS = {
+    "hits": ("█", "green"),
+    "refresh_hits": ("▓", "cyan"),
+    "misses": ("▒", "yellow"),
+    "error_results": ("x", "red"),
+    "other": ("░", "bright_black"),
+}
+"""What a bar is made of, how it is drawn where there are no colours, and in which colour."""
+DAY = timedelta(days=1)
 
 
 def show(console: Console, report: Document) -> None:
     """Print a report."""
     console.print(_table(report))
     if len(report["series"]) > 1:
-        console.print(Text.assemble(*((f"■ {name.replace('_', ' ')}  ", style) for name, style in PARTS.items())))
+        console.print(_legend())
         console.print(_plot(report))
         console.print()
     for line in _notes(report):
@@ -75,13 +82,19 @@ def _table(report: Document) -> Table:
     return table
 
 
+def _legend() -> Text:
+    words = ((f"{sign} {name.replace('_', ' ')}   ", style) for name, (sign, style) in PARTS.items())
+    return Text.assemble(*words)
+
+
 def _plot(report: Document) -> Table:
     """Return a bar for each stretch of time: how many requests, and what the edge made of them."""
     stretches = _stretches(report)
     most = max(stretch["requests"] for stretch in stretches)
+    form = "%Y-%m-%d" if len(stretches) > 1 and stretches[1]["at"] - stretches[0]["at"] >= DAY else "%Y-%m-%d %H:%M"
     table = Table.grid(padding=(0, 1))
     for stretch in stretches:
-        table.add_row(f"{stretch['at']:%Y-%m-%d %H:%M}", _bar(stretch, most), f"{stretch['requests']:,}")
+        table.add_row(stretch["at"].strftime(form), _bar(stretch, most), f"{stretch['requests']:,}")
     return table
 
 
@@ -89,10 +102,10 @@ def _bar(stretch: Mapping[str, Any], most: int) -> Text:
     """Return a bar as long as there were requests; whatever there were, it can be seen."""
     bar = Text()
     done = drawn = 0
-    for name, style in PARTS.items():
+    for name, (sign, style) in PARTS.items():
         done += stretch[name]
         until = round(done * BAR / most)
-        bar.append("█" * (until - drawn), style)
+        bar.append(sign * (until - drawn), style)
         drawn = until
     return bar if drawn or not done else Text("▏")
 

@@ -7,6 +7,7 @@ from typing import Self
 
 from cdn.logs.files import LogFile
 from cdn.logs.request import Request
+from edgebake.errors import CommandError
 
 Take = Callable[[Request], None]
 FAR_S = 2**40
@@ -20,9 +21,13 @@ class Window:
     until: int = FAR_S
 
     @classmethod
-    def of(cls, since: datetime | None, until: datetime | None) -> Self:
-        """Return the window between two times, UTC, None for no bound."""
-        return cls(_second(since, -FAR_S), _second(until, FAR_S))
+    def of(cls, since: str | None, until: str | None) -> Self:
+        """Return the window between two times as an operator spells them, None for no bound. Raises CommandError."""
+        begins = -FAR_S if since is None else _second("--since", since)
+        window = cls(begins, FAR_S if until is None else _second("--until", until))
+        if window.since >= window.until:
+            raise CommandError(f"--until {until} is not after --since {since}: nothing lies between them.")
+        return window
 
     @property
     def has_since(self) -> bool:
@@ -70,5 +75,9 @@ def each(takes: Sequence[Take]) -> Take:
     return take
 
 
-def _second(moment: datetime | None, otherwise: int) -> int:
-    return otherwise if moment is None else int(moment.replace(tzinfo=UTC).timestamp())
+def _second(option: str, text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise CommandError(f"{option} is {text!r}: give it as 2026-11-21, or 2026-11-21T15:04, in UTC.") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

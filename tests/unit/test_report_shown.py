@@ -10,11 +10,13 @@ from rich.console import Console
 from cdn.logs.files import LogFile
 from cdn.logs.reader import Reader
 from cdn.logs.summary import Summary
+from edgebake.errors import CommandError
 from edgebake.report.charts import round_up
 from edgebake.report.document import document
 from edgebake.report.names import feed_of
 from edgebake.report.page import page
 from edgebake.report.table import bytes_of, show
+from edgebake.report.window import Window
 
 HEAD = "#Fields: date time cs-method cs-uri-stem sc-status sc-bytes x-edge-response-result-type time-to-first-byte\n"
 
@@ -62,9 +64,9 @@ def test_damage_is_named() -> None:
 def test_the_plot_shows_the_hours_in_which_nothing_was_asked_for_too() -> None:
     rows = [line.rstrip() for line in printed(DAY).splitlines() if line.startswith("2026-11-21 ")]
     assert rows[0].endswith(" 3")
-    assert "█" * 48 in rows[0]
+    assert "█" * 32 + "▒" * 16 in rows[0]
     assert rows[-1].endswith(" 1")
-    assert rows[-1].count("█") == 16
+    assert rows[-1].count("x") == 16
     assert len(rows) > 10
     assert all(row.endswith(" 0") for row in rows[1:-1])
 
@@ -131,3 +133,21 @@ def test_bytes_are_said_by_thousands(number: float, text: str) -> None:
 @pytest.mark.parametrize(("value", "top"), [(0, 1), (1, 1), (1040, 1200), (287, 300), (0.3, 0.3), (99, 100)])
 def test_an_axis_ends_at_a_number_with_few_digits(value: float, top: float) -> None:
     assert round_up(value) == pytest.approx(top)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "why"),
+    [
+        ("yesterday", None, "--since is 'yesterday': give it as 2026-11-21, or 2026-11-21T15:04, in UTC."),
+        ("2026-11-21", "2026-11-21", "--until 2026-11-21 is not after --since 2026-11-21: nothing lies between them."),
+    ],
+)
+def test_a_window_that_cannot_be_says_why(since: str, until: str | None, why: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        Window.of(since, until)
+    assert str(refused.value) == why
+
+
+def test_a_window_is_of_utc_unless_it_says_otherwise() -> None:
+    assert Window.of("2026-11-21", "2026-11-21T01:00").until - Window.of("2026-11-21", None).since == 3600
+    assert Window.of("2026-11-21T01:00+01:00", None) == Window.of("2026-11-21", None)
