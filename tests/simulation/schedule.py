@@ -31,8 +31,8 @@ ALONE = 0.3
 BEFORE_S = 0.05
 """Seconds before a write from which on it is read what will change."""
 
-ASKED = 2
-"""Pages that each baker is asked for at the end of a moment; of a day, all that may have changed."""
+ASKED = 4
+"""Pages that each baker is asked for at the end of a moment, those first that were read last; of a day, all."""
 
 
 @dataclass(slots=True)
@@ -75,6 +75,7 @@ class Schedule:
             overflow_items=random.choice((0, 20)),
             activations=random.choice((0, 10_000, 10_000)),
         )
+        self.read: list[str] = []
         self.theme = random.getrandbits(32)
         world = writes.world(random, int(epoch_s * 1000), scene.cast)
         self.books = books = Books(world, lambda: self.house.wall_ms())  # noqa: PLW0108  # there is no house yet
@@ -160,6 +161,7 @@ class Schedule:
     async def _read_at(self, at: float, path: str = "") -> None:
         await asyncio.sleep(at)
         path = path or self.random.choice(self._paths())
+        self.read.append(path)
         try:
             await self.random.choice(self.cdn.outer).get(path)
         except Unreachable:
@@ -201,9 +203,9 @@ class Schedule:
                 raise Lost(f"{late[0].id} ({late[0].change}) is not live after {PATIENCE_S:.0f} s")
             await asyncio.sleep(0.5)
         self.oracle.look(self.cdn, self.loop.time(), "at the end")
-        paths = list(dict.fromkeys(self._paths()))
+        paths = list(dict.fromkeys([*reversed(self.read), *self._paths()]))
         if self.scene.is_moment:
-            paths = self.random.sample(paths, ASKED)
+            paths = paths[:ASKED]
         asked = [self._agree(number, path) for number in sorted(self.house.apps) for path in paths]
         await asyncio.gather(*asked)
 
