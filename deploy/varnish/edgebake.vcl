@@ -16,8 +16,8 @@ include "./site.vcl";
 
 sub vcl_recv {
     if (req.restarts == 0) {
-        # Ours; nobody sets them from outside. Nothing of a viewer changes an answer, so nothing of one goes further.
-        unset req.http.Edgebake-Stale;
+        unset req.http.Edgebake-Stale; # ours: nobody sets it from outside
+        # Nothing of a viewer changes an answer, and no origin has to know who they are.
         unset req.http.Authorization;
         unset req.http.Cookie;
         unset req.http.Range;
