@@ -20,6 +20,7 @@ from feeds.ids import bucket_of, shard_of
 from feeds.model import Sources, UserState
 from feeds.progress import now_ms
 from feeds.record import Record
+from feeds.tick import Tick
 from feeds.timeline import Timelines
 
 HOUR_MS = 3_600_000
@@ -28,6 +29,8 @@ EVERYBODY = 2**53 - 1
 RETIRED = 200
 """Users who are retired in one step."""
 NOTED = 500
+BEGIN_S = 30.0
+"""Longer than a write waits for its turn."""
 MOST_HOURS = 200_000
 
 log = logging.getLogger(__name__)
@@ -60,6 +63,7 @@ class Activity:
         self._hours: dict[str, int] = {}
         self._viewed: list[str] = []
         self._noting: asyncio.Task[None] | None = None
+        self._begins: Tick[tuple[str, bytes | None], None] = Tick(self._begin_all, trip_s=BEGIN_S)
 
     async def seen(self, user: str) -> bool:
         """Note that a user is active: they have a timeline from now on. False where there is no such user."""
@@ -150,10 +154,15 @@ class Activity:
 
     async def _begin(self, user: str, before_ms: bytes | None) -> None:
         """Note that a user who is there is active: in the record once an hour, and then in Redis."""
+        await self._begins.ask((user, before_ms))
+
+    async def _begin_all(self, asked: list[tuple[str, bytes | None]]) -> list[None]:
+        """Note it of all who are asked for in a turn of the loop: in the record by one transaction."""
         now = now_ms()
-        if now // HOUR_MS > int(float(before_ms or 0)) // HOUR_MS:
-            await self._record.activate([user], now)
-        await self._touch([user])
+        new = [user for user, before_ms in asked if now // HOUR_MS > int(float(before_ms or 0)) // HOUR_MS]
+        await self._record.activate(list(dict.fromkeys(new)), now)
+        await self._touch(list(dict.fromkeys(user for user, _ in asked)))
+        return [None] * len(asked)
 
     async def _touch(self, users: Sequence[str], at_ms: Mapping[str, int] | None = None) -> dict[str, int]:
         """Note in Redis that users are active of whom the record knows; let those have a timeline who have none.
@@ -167,15 +176,20 @@ class Activity:
             for user in users
         ]
         *replies, cutoff = await scripts.execute(self._redis, [*touches, ("GET", keys.CUTOFF)])
-        known = {user: int(before) for user, (before, _) in zip(users, replies, strict=True)}
-        for user, (before, exists) in zip(users, replies, strict=True):
-            if exists and before >= int(cutoff or 0):
-                continue
-            await self._followers.enter({user: drawn(await self._record.sources(user))})
+        were = dict(zip(users, replies, strict=True))
+        begun = [user for user, (before, exists) in were.items() if not exists or before < int(cutoff or 0)]
+        await self._anew(begun, [user for user in begun if were[user][1]])
+        return {user: int(before) for user, (before, _) in were.items()}
+
+    async def _anew(self, users: Sequence[str], had: Sequence[str]) -> None:
+        """Let users who are active begin: in lists first, then timelines; those that some ``had`` are dropped."""
+        if not users:
+            return
+        found = await self._record.sources_of(users)
+        await self._followers.enter({user: drawn(found[user]) for user in users})
+        for user in users:
             await self._timelines.create(user)
-            if exists:
-                await self._timelines.drop([user])
-        return known
+        await self._timelines.drop(had)
 
     async def _has_room(self) -> bool:
         """Take one of this hour's activations, where bakes may activate at all."""

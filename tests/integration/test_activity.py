@@ -1,13 +1,18 @@
 """Activity: who has a timeline, who is a guest, who is retired, and what is left of each."""
 
 import asyncio
+from collections.abc import Sequence
+from itertools import chain
 
 import pytest
 
 from feeds import keys, packing, scripts
+from feeds.activity import Activity
 from feeds.command import CreatePost, DeleteUser, Follow, PutUser
+from feeds.followers import Followers
 from feeds.ids import shard_of
 from feeds.progress import now_ms
+from feeds.record import Record
 from tests.integration.house import LINGER_MS, House, until
 from tests.integration.records import at
 
@@ -189,3 +194,28 @@ async def test_guests_are_forgotten_when_nothing_of_them_is_left(house: House) -
     await house.redis.zadd(keys.GUESTS, {"ada": now_ms() - LINGER_MS - 1, "bob": now_ms()})
     await house.activity.purge()
     assert await guests(house) == ["bob"]
+
+
+class Noting(Record):
+    """The system of record, and whose activity was noted in it together."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record._database)
+        self.noted: list[Sequence[str]] = []
+
+    async def activate(self, users: Sequence[str], now_ms: int) -> None:
+        """Note activity, and whose."""
+        self.noted.append(users)
+        await super().activate(users, now_ms)
+
+
+async def test_users_who_begin_at_once_are_noted_together_and_each_gets_a_timeline(house: House) -> None:
+    await house.apply(*(PutUser(user=f"reader-{number}", name="R") for number in range(20)))
+    users = [f"reader-{number}" for number in range(20)]
+    record, followers = Noting(house.record), Followers(house.redis, house.record)
+    activity = Activity(house.redis, record, followers, house.timelines, days=30, per_hour=100, linger_ms=LINGER_MS)
+    assert all(await asyncio.gather(*(activity.admit(user) for user in users)))
+    assert sorted(chain.from_iterable(record.noted)) == sorted(users)
+    assert len(record.noted) < len(users)
+    assert await house.record.active_users(since_ms=0) == sorted(users)
+    assert all([await house.redis.hexists(keys.base(user), user) for user in users])
