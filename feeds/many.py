@@ -18,6 +18,7 @@ from sqlalchemy import (
     Subquery,
     TableValuedAlias,
     any_,
+    bindparam,
     cast,
     func,
     literal,
@@ -28,6 +29,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feeds.database import is_postgresql
 
+THESE = "these"
+
 
 def among(conn: AsyncConnection, column: ColumnElement[Any], values: Iterable[str | int]) -> ColumnElement[bool]:
     """Return the condition that ``column``, of ids or of numbers, is one of ``values``."""
@@ -35,6 +38,30 @@ def among(conn: AsyncConnection, column: ColumnElement[Any], values: Iterable[st
         kind = BigInteger if isinstance(column.type, Integer) else String
         return column == any_(literal(list(values), ARRAY(kind)))
     return column.in_(select(listed(conn, values).c.value))
+
+
+def is_of_these(postgresql: bool, column: ColumnElement[Any], name: str = THESE) -> ColumnElement[bool]:
+    """Return the condition that ``column`` is one of the values that a statement is executed with (``these``).
+
+    Such a statement is made once. To make one takes longer than to run it where it asks for a row or two.
+    """
+    if postgresql:
+        kind = BigInteger if isinstance(column.type, Integer) else String
+        return column == any_(bindparam(name, type_=ARRAY(kind)))
+    return column.in_(select(numbers(postgresql, name).c.value))
+
+
+def numbers(postgresql: bool, name: str) -> TableValuedAlias:
+    """Return the numbers that a statement is executed with (``these``) as a table of one column, ``value``."""
+    if postgresql:
+        return func.unnest(bindparam(name, type_=ARRAY(BigInteger))).table_valued("value").render_derived()
+    return func.json_each(bindparam(name, type_=String)).table_valued("value")
+
+
+def these(conn: AsyncConnection, values: Iterable[str | int], name: str = THESE) -> dict[str, Any]:
+    """Return the values of a statement of ``is_of_these`` or ``numbers``, as its parameter."""
+    found = list(values)
+    return {name: found if is_postgresql(conn) else orjson.dumps(found).decode()}
 
 
 def listed(conn: AsyncConnection, ids: Iterable[str | int]) -> TableValuedAlias:

@@ -4,9 +4,12 @@ The newest posts of many sources are found in two steps, for a plain join of 500
 wrote: first a few of each, then more of those few sources whose every post was new enough to be among them.
 """
 
+from __future__ import annotations
+
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 import orjson
@@ -14,10 +17,12 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
+    Integer,
     Select,
+    String,
+    bindparam,
     exists,
     func,
-    literal,
     select,
     true,
     tuple_,
@@ -26,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feeds.database import is_postgresql
-from feeds.many import among, listed
+from feeds.many import is_of_these, numbers, these
 from feeds.model import TAG, Entry, OrderKey, PostState, Sources
 from feeds.schema import is_published, post_tags, posts, tags
 from feeds.sources import find_sources
@@ -67,9 +72,9 @@ async def proposals(
 
 async def latest(conn: AsyncConnection, source: int, before: OrderKey | None, limit: int) -> list[Entry]:
     """Return the newest published posts of one source, strictly below ``before``."""
-    place = _Place.of_tags() if source >= TAG else _Place.of_authors()
-    newest = _newest(conn, place, literal(source, BigInteger), _Drawn(before))
-    nums = [row.num for row in await conn.execute(newest.limit(limit))]
+    drawn = _Drawn(before)
+    words = _words(conn, drawn) | {"source": source, "take": limit}
+    nums = [row.num for row in await conn.execute(_latest(_Shape.of(conn, drawn), source >= TAG), words)]
     found = await entries_of(conn, nums)
     return [found[num] for num in nums]
 
@@ -96,7 +101,8 @@ async def entries(conn: AsyncConnection, since_ms: int, after: int, limit: int) 
 
 async def entries_of(conn: AsyncConnection, nums: Iterable[int]) -> dict[int, Entry]:
     """Return the posts of these numbers, whatever their state."""
-    return {row.num: _entry(row) for row in await conn.execute(_entries().where(among(conn, posts.c.num, nums)))}
+    rows = await conn.execute(_entries_of(is_postgresql(conn)), these(conn, nums))
+    return {row.num: _entry(row) for row in rows}
 
 
 def _wanted(sources: Sources, own: bool) -> set[int]:
@@ -107,36 +113,75 @@ async def _newest_of_each(
     conn: AsyncConnection, wanted: Collection[int], drawn: _Drawn, few: int, limit: int
 ) -> tuple[Found, list[int]]:
     """Return the newest ``limit`` of the ``few`` newest posts of each source, and the source of each row of them."""
-    kinds = [[source for source in wanted if source < TAG], [source for source in wanted if source >= TAG]]
-    each = [_few_of_each(conn, sources, drawn, few) for sources in kinds if sources]
-    if not each:
+    authors, topics = [source for source in wanted if source < TAG], [source for source in wanted if source >= TAG]
+    if not wanted:
         return {}, []
-    newest = union_all(*each).subquery() if len(each) > 1 else each[0].subquery()
-    query = select(newest).order_by(newest.c.published_ms.desc(), newest.c.id.desc())
-    take = limit * len(each)  # a post may be drawn by several sources, though most by an author or a tag alone
+    query = _each(_Shape.of(conn, drawn), bool(authors), bool(topics))
+    words = _words(conn, drawn) | these(conn, authors, "authors") | these(conn, topics, "topics")
+    take = limit * (bool(authors) + bool(topics))  # some are drawn by several sources, most by an author or a tag alone
     while True:
-        rows = (await conn.execute(query.limit(take))).all()
+        rows = (await conn.execute(query, {**words, "few": few, "before_last": few - 1, "take": take})).all()
         found = {row.num: OrderKey(row.published_ms, row.id) for row in rows}
         if len(found) >= limit or len(rows) < take:
             return found, [row.source for row in rows]
         take *= 4
 
 
-def _few_of_each(conn: AsyncConnection, sources: Sequence[int], drawn: _Drawn, few: int) -> Select[Any]:
-    """Return the query of at least the ``few`` newest posts of each source, all authors or all tags."""
-    each = listed(conn, sources)
-    place = _Place.of_tags() if sources[0] >= TAG else _Place.of_authors()
-    newest = _newest(conn, place, each.c.value, drawn)
-    if is_postgresql(conn):
-        found = newest.limit(few).lateral("found")
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a statement depends on. There are few, and each statement is made once (see ``many``)."""
+
+    postgresql: bool
+    before: bool
+    not_by: bool = False
+    without_tags: bool = False
+
+    @classmethod
+    def of(cls, conn: AsyncConnection, drawn: _Drawn) -> Self:
+        """Return the shape of what looks for such posts."""
+        return cls(is_postgresql(conn), drawn.before is not None, bool(drawn.not_by), bool(drawn.without_tags))
+
+
+def _words(conn: AsyncConnection, drawn: _Drawn) -> dict[str, Any]:
+    """Return the parameters of a statement's conditions."""
+    words = these(conn, drawn.not_by, "not_by") | these(conn, drawn.without_tags, "without_tags")
+    if drawn.before is not None:
+        words |= {"before_ms": drawn.before.published_ms, "before_post": drawn.before.post}
+    return words
+
+
+@cache
+def _each(shape: _Shape, authors: bool, topics: bool) -> Select[Any]:
+    """Return the query of the newest of the few newest posts of each source."""
+    each = [_few_of_each(shape, _Place.of_authors, "authors")] if authors else []
+    each += [_few_of_each(shape, _Place.of_tags, "topics")] if topics else []
+    newest = union_all(*each).subquery() if len(each) > 1 else each[0].subquery()
+    query = select(newest).order_by(newest.c.published_ms.desc(), newest.c.id.desc())
+    return query.limit(bindparam("take", type_=Integer))
+
+
+def _few_of_each(shape: _Shape, of: Callable[[], _Place], name: str) -> Select[Any]:
+    """Return the query of at least the few newest posts of each source, all authors or all tags."""
+    each, place = numbers(shape.postgresql, name), of()
+    newest = _newest(shape, place, each.c.value)
+    if shape.postgresql:
+        found = newest.limit(bindparam("few", type_=Integer)).lateral("found")
         query = select(found.c.published_ms, found.c.id, found.c.num, each.c.value.label("source"))
         return query.select_from(each.join(found, true()))
     # SQLite has no LATERAL: it looks for the time of the last of the few, and reads down to that.
-    edge = newest.with_only_columns(place.published_ms).limit(1).offset(few - 1).scalar_subquery()
-    here = _Place.of_tags() if sources[0] >= TAG else _Place.of_authors()
+    last = newest.with_only_columns(place.published_ms).limit(1).offset(bindparam("before_last", type_=Integer))
+    here = of()
     query = select(here.published_ms, here.id.label("id"), here.num, each.c.value.label("source"))
     query = query.select_from(each.join(here.table, here.source == each.c.value))
-    return query.where(here.published_ms >= func.coalesce(edge, -1), *_conditions(conn, here, drawn))
+    return query.where(here.published_ms >= func.coalesce(last.scalar_subquery(), -1), *_conditions(shape, here))
+
+
+@cache
+def _latest(shape: _Shape, topic: bool) -> Select[int, str, int]:
+    """Return the query of the newest posts of a source."""
+    place = _Place.of_tags() if topic else _Place.of_authors()
+    newest = _newest(shape, place, bindparam("source", type_=BigInteger))
+    return newest.limit(bindparam("take", type_=Integer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,23 +217,23 @@ class _Place:
         return self.table.c.num
 
 
-def _newest(conn: AsyncConnection, place: _Place, source: ColumnElement[int], drawn: _Drawn) -> Select[int, str, int]:
+def _newest(shape: _Shape, place: _Place, source: ColumnElement[int]) -> Select[int, str, int]:
     query = select(place.published_ms, place.id.label("id"), place.num)
-    query = query.where(place.source == source, *_conditions(conn, place, drawn))
+    query = query.where(place.source == source, *_conditions(shape, place))
     return query.order_by(place.published_ms.desc(), place.id.desc())
 
 
-def _conditions(conn: AsyncConnection, place: _Place, drawn: _Drawn) -> list[ColumnElement[bool]]:
+def _conditions(shape: _Shape, place: _Place) -> list[ColumnElement[bool]]:
     conditions = [place.is_published]
-    if drawn.before is not None:
-        below = tuple_(literal(drawn.before.published_ms, BigInteger), literal(drawn.before.post))
+    if shape.before:
+        below = tuple_(bindparam("before_ms", type_=BigInteger), bindparam("before_post", type_=String))
         conditions.append(tuple_(place.published_ms, place.id) < below)
-    if drawn.not_by:
-        conditions.append(~among(conn, place.author, drawn.not_by))
-    if drawn.without_tags:
+    if shape.not_by:
+        conditions.append(~is_of_these(shape.postgresql, place.author, "not_by"))
+    if shape.without_tags:
         tagged = post_tags.alias()
-        muted = exists().where(tagged.c.num == place.num, among(conn, tagged.c.tag, drawn.without_tags))
-        conditions.append(~muted)
+        muted = is_of_these(shape.postgresql, tagged.c.tag, "without_tags")
+        conditions.append(~exists().where(tagged.c.num == place.num, muted))
     return conditions
 
 
@@ -196,6 +241,11 @@ def _entries() -> Select[Any]:
     c = posts.c
     counts = (c.likes, c.comments, c.views)
     return select(c.num, c.id, c.author_num, c.published_ms, *counts, c.tag_nums, c.state, c.version)
+
+
+@cache
+def _entries_of(postgresql: bool) -> Select[Any]:
+    return _entries().where(is_of_these(postgresql, posts.c.num))
 
 
 def _entry(row: Sequence[Any]) -> Entry:

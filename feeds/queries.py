@@ -2,19 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Row, literal, select
+from sqlalchemy import BigInteger, Row, Select, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from feeds.many import among
+from feeds.database import is_postgresql
+from feeds.many import among, is_of_these, these
 from feeds.model import TAG, Follows, Post, PostState, Settings, Site, User, UserState
 from feeds.schema import follows, mutes, posts, site, tag_follows, tags, users
 
 
 async def find_users(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, User]:
     """Return those of the users that exist or did."""
-    rows = (await conn.execute(select(users).where(among(conn, users.c.id, ids)))).all()
+    rows = (await conn.execute(_users(is_postgresql(conn)), these(conn, ids))).all()
     muted = await _mutes(conn, ids) if rows else {}
     return {row.id: _user(row, muted.get(row.id, [])) for row in rows}
 
@@ -31,10 +34,8 @@ async def find_follows(conn: AsyncConnection, user: str) -> Follows:
 
 async def find_posts(conn: AsyncConnection, ids: Sequence[str], *, lock: bool = False) -> dict[str, Post]:
     """Return those of the posts that exist or did; ``lock`` holds them until the transaction ends."""
-    query = select(posts).where(among(conn, posts.c.id, ids))
-    if lock:
-        query = query.with_for_update()
-    return {row.id: _post(row) for row in await conn.execute(query)}
+    query = _posts(is_postgresql(conn), lock)
+    return {row.id: _post(row) for row in await conn.execute(query, these(conn, ids))}
 
 
 async def find_posts_by_num(conn: AsyncConnection, nums: Sequence[int]) -> dict[int, Post]:
@@ -53,10 +54,26 @@ async def find_site(conn: AsyncConnection) -> Site:
 
 async def _mutes(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
     muted: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    query = select(mutes).where(among(conn, mutes.c.user, ids)).order_by(mutes.c.user, mutes.c.kind, mutes.c.value)
-    for user, kind, value in await conn.execute(query):
+    for user, kind, value in await conn.execute(_muted(is_postgresql(conn)), these(conn, ids)):
         muted[user].append((kind, value))
     return muted
+
+
+@cache
+def _users(postgresql: bool) -> Select[Any]:
+    return select(users).where(is_of_these(postgresql, users.c.id))
+
+
+@cache
+def _posts(postgresql: bool, lock: bool) -> Select[Any]:
+    query = select(posts).where(is_of_these(postgresql, posts.c.id))
+    return query.with_for_update() if lock else query
+
+
+@cache
+def _muted(postgresql: bool) -> Select[Any]:
+    query = select(mutes).where(is_of_these(postgresql, mutes.c.user))
+    return query.order_by(mutes.c.user, mutes.c.kind, mutes.c.value)
 
 
 def _user(row: Row[tuple[object, ...]], muted: list[tuple[str, str]]) -> User:

@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, exists, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from feeds.many import among
+from feeds.database import is_postgresql
+from feeds.many import among, is_of_these, these
 from feeds.model import TAG, Sources
 from feeds.schema import activity, blocks, follows, is_published, mutes, posts, tag_follows, tags, users
 
@@ -18,13 +20,12 @@ Drawn = dict[tuple[str, str], dict[int, str]]
 
 async def find_sources(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Sources]:
     """Return what these users' feeds draw from; number 0, version 0 and nothing for an unknown one."""
-    query = select(users.c.id, users.c.num, users.c.version + users.c.follows_version).where(
-        among(conn, users.c.id, ids)
-    )
-    known = {id_: (num, version) for id_, num, version in await conn.execute(query)}
+    postgresql = is_postgresql(conn)
+    rows = await conn.execute(_known(postgresql), these(conn, ids))
+    known = {id_: (num, version) for id_, num, version in rows}
     drawn: Drawn = defaultdict(dict)
     if known:
-        for user, kind, num, name in await conn.execute(_drawn(conn, list(known))):
+        for user, kind, num, name in await conn.execute(_drawn(postgresql), these(conn, known)):
             drawn[user, kind][num] = name
     return {user: _sources(user, *known.get(user, (0, 0)), drawn) for user in ids}
 
@@ -70,7 +71,15 @@ def number_of(user: str) -> ColumnElement[int]:
     return select(users.c.num).where(users.c.id == user).scalar_subquery()
 
 
-def _drawn(conn: AsyncConnection, ids: list[str]) -> Any:
+@cache
+def _known(postgresql: bool) -> Any:
+    """Return the query of these users' ids, numbers and versions."""
+    query = select(users.c.id, users.c.num, users.c.version + users.c.follows_version)
+    return query.where(is_of_these(postgresql, users.c.id))
+
+
+@cache
+def _drawn(postgresql: bool) -> Any:
     """Return the query of all that these users draw from and leave out: user, which list, source number and name."""
     author, source = (users.c.num, users.c.id), (tags.c.num + literal(TAG, BigInteger), tags.c.tag)
     followed = select(follows.c.user, literal("authors"), *author).join(users, users.c.id == follows.c.author)
@@ -80,12 +89,12 @@ def _drawn(conn: AsyncConnection, ids: list[str]) -> Any:
     blocked = select(blocks.c.user, literal("blocked"), *author).join(users, users.c.id == blocks.c.blocked)
     blocking = select(blocks.c.blocked, literal("blocked"), *author).join(users, users.c.id == blocks.c.user)
     return union_all(
-        followed.where(among(conn, follows.c.user, ids)),
-        tagged.where(among(conn, tag_follows.c.user, ids)),
-        unwanted.where(among(conn, mutes.c.user, ids), mutes.c.kind == "author"),
-        untagged.where(among(conn, mutes.c.user, ids), mutes.c.kind == "tag"),
-        blocked.where(among(conn, blocks.c.user, ids)),
-        blocking.where(among(conn, blocks.c.blocked, ids)),
+        followed.where(is_of_these(postgresql, follows.c.user)),
+        tagged.where(is_of_these(postgresql, tag_follows.c.user)),
+        unwanted.where(is_of_these(postgresql, mutes.c.user), mutes.c.kind == "author"),
+        untagged.where(is_of_these(postgresql, mutes.c.user), mutes.c.kind == "tag"),
+        blocked.where(is_of_these(postgresql, blocks.c.user)),
+        blocking.where(is_of_these(postgresql, blocks.c.blocked)),
     )
 
 

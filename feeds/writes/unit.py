@@ -2,10 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, insert, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Insert, Table, Update, bindparam, insert, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feeds.change import Change, encode, kind_of, subject_of
@@ -57,7 +59,7 @@ class Unit:
 
     async def advance(self, subject: str, version: int) -> bool:
         """Note that the source's ``version`` of a subject is applied; False where it is not above the last one."""
-        make = postgresql.insert if is_postgresql(self.conn) else sqlite.insert
+        make = postgresql_insert if is_postgresql(self.conn) else sqlite_insert
         statement = make(applied).values(subject=subject, version=version)
         statement = statement.on_conflict_do_update(
             index_elements=["subject"],
@@ -74,20 +76,27 @@ class Unit:
     async def revise(self, table: Table, rows: list[dict[str, Any]]) -> None:
         """Write rows over those of the same ``num``."""
         if rows:
-            values: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "num"}
-            statement = update(table).where(table.c.num == bindparam("of_num")).values(values)
-            await self.conn.execute(statement, [{**row, "of_num": row["num"]} for row in rows])
+            await self.conn.execute(_revision(table, tuple(rows[0])), [{**row, "of_num": row["num"]} for row in rows])
 
     async def put(self, table: Table, rows: list[dict[str, Any]]) -> None:
         """Insert rows, replacing those whose primary key is there."""
-        if not rows:
-            return
-        make = postgresql.insert if is_postgresql(self.conn) else sqlite.insert
-        statement = make(table)
-        keys = [column.name for column in table.primary_key]
-        rest = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-        if rest:
-            statement = statement.on_conflict_do_update(index_elements=keys, set_=rest)
-        else:
-            statement = statement.on_conflict_do_nothing(index_elements=keys)
-        await self.conn.execute(statement, rows)
+        if rows:
+            await self.conn.execute(_placing(is_postgresql(self.conn), table, tuple(rows[0])), rows)
+
+
+@cache  # to make a statement takes longer than to execute it for a row
+def _revision(table: Table, names: tuple[str, ...]) -> Update:
+    """Return the statement that writes these columns of the row of a number."""
+    values: dict[str, Any] = {name: bindparam(name) for name in names if name != "num"}
+    return update(table).where(table.c.num == bindparam("of_num")).values(values)
+
+
+@cache
+def _placing(postgresql: bool, table: Table, names: tuple[str, ...]) -> Insert:
+    """Return the statement that inserts these columns of a row, or writes them over the one that is there."""
+    statement = (postgresql_insert if postgresql else sqlite_insert)(table)
+    keys = [column.name for column in table.primary_key]
+    rest = {name: statement.excluded[name] for name in names if name not in keys}
+    if rest:
+        return statement.on_conflict_do_update(index_elements=keys, set_=rest)
+    return statement.on_conflict_do_nothing(index_elements=keys)
