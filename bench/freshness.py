@@ -23,6 +23,8 @@ from edgebake.settings import Settings
 from feeds.record import Record
 
 READERS = 32
+FEW = 4
+"""Connections over which feeds are read for the first time: nobody is shed."""
 SEED = 7
 PATIENCE_S = 60.0
 STALE_S = 20.0
@@ -150,9 +152,10 @@ class _Run:
 
     def _read(self, users: Sequence[str]) -> Load:
         """Read all feeds at the edge, over and over, for as long as changes are published."""
-        effort = self._effort
-        with Generator(self._running.port("edge"), [request(_path(user)) for user in users], READERS) as generator:
+        effort, port, requests = self._effort, self._running.port("edge"), [request(_path(user)) for user in users]
+        with Generator(port, requests, FEW) as generator:
             generator.each_once()
+        with Generator(port, requests, READERS) as generator:
             return generator.at_rate(effort.reads_a_second, effort.changes / effort.a_second)
 
     async def _publish_all(self, http: aiohttp.ClientSession, probes: Sequence[Probe]) -> None:
