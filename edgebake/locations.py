@@ -13,15 +13,14 @@ if TYPE_CHECKING:
 
 def ports(settings: Settings) -> dict[str, int]:
     """Return the ports of those locations that have one of their own."""
-    told = (each.partition(":") for each in settings.edge_locations)
-    return {name: int(port) for name, _, port in told if port}
+    return {name: port for name, port in _locations(settings) if port}
 
 
 def topology(settings: Settings, distribution: "Distribution") -> "Topology":
     """Return what stands between viewers and the origin. Raises CommandError."""
     from cdn.local.topology import LOCATION, Topology
 
-    names = tuple(each.partition(":")[0] for each in settings.edge_locations) or (LOCATION,)
+    names = tuple(name for name, _ in _locations(settings)) or (LOCATION,)
     shielded = any(origin.shield for origin in distribution.origins)
     tiers = settings.edge_tiers
     try:
@@ -31,12 +30,17 @@ def topology(settings: Settings, distribution: "Distribution") -> "Topology":
         raise CommandError(f"EDGEBAKE_EDGE_LOCATIONS is '{','.join(settings.edge_locations)}': {error}.") from error
 
 
-def _effects(settings: Settings, known: Sequence[str]) -> Mapping[str, float]:
+def _locations(settings: Settings) -> list[tuple[str, int]]:
+    """Return the names, which are codes in capital letters, and their ports, 0 where there is none."""
+    told = (each.partition(":") for each in settings.edge_locations)
+    return [(name.upper(), int(port or 0)) for name, _, port in told]
+
+
+def _effects(settings: Settings, names: Sequence[str]) -> Mapping[str, float]:
     told = [each.partition("=") for each in settings.edge_effects]
+    known = {name.lower(): name for name in names}
     for name, _, _ in told:
-        if name not in known:
-            raise CommandError(
-                f"EDGEBAKE_EDGE_EFFECTS is '{','.join(settings.edge_effects)}': there is no '{name}', but "
-                f"{', '.join(known)}."
-            )
-    return {name: float(seconds) for name, _, seconds in told}
+        if name.lower() not in known:
+            wrong = ",".join(settings.edge_effects)
+            raise CommandError(f"EDGEBAKE_EDGE_EFFECTS is '{wrong}': there is no '{name}', but {', '.join(names)}.")
+    return {known[name.lower()]: float(seconds) for name, _, seconds in told}

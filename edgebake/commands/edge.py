@@ -1,19 +1,25 @@
 """`edgebake edge`: the local edge, a small CloudFront for a laptop and the tests."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
 from edgebake.commands.options import Host, Inherit, Supervised, settings_of
+from edgebake.errors import CommandError
 from edgebake.settings import Settings
 
 if TYPE_CHECKING:
     from cdn.distribution import Distribution
     from cdn.local.config import LocalEdgeConfig
     from edgebake.process import Process
+
+HERE = "us-east-1"
+"""The region in which the local edge says that its shield is."""
 
 
 def edge(
@@ -58,6 +64,7 @@ def edge(
         tiers=tiers,
         edge_effects=tuple(effect) if effect else None,
     )
+    _check(settings, origin, front_page, supervised)
     running = _distribution(settings, origin, distribution, all_paths)
     config = _config(settings, running, origin, front_page)
     sockets = _sockets(settings, inherit)
@@ -66,6 +73,26 @@ def edge(
         events=settings.events,
         supervised=supervised,
     )
+
+
+def _check(settings: Settings, origin: str, front_page: Path | None, supervised: bool) -> None:
+    """Raise CommandError where nothing could be served or logged. `up` writes the front page after this."""
+    parts = urlsplit(origin)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+        raise CommandError(f"--origin is '{origin}': it must be a URL without a path, like http://127.0.0.1:8081.")
+    if front_page is not None and not supervised and not front_page.is_file():
+        raise CommandError(f"--front-page is '{front_page}': there is no such file.")
+    if settings.edge_logs:
+        _check_logs(Path(settings.edge_logs))
+
+
+def _check_logs(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        told = error.strerror or error
+        raise CommandError(f"EDGEBAKE_EDGE_LOGS is '{folder}': no log can be written there: {told}.") from error
 
 
 def _sockets(settings: Settings, inherit: list[str] | None) -> dict[str, socket.socket]:
@@ -110,13 +137,17 @@ def _config(
     from edgebake.locations import topology
     from edgebake.readers import trusted
 
+    wanted = topology(settings, distribution)
+    if wanted.shield:  # so that its API tells of it, and doctor sees what there is
+        origins = tuple(replace(each, shield=each.shield or HERE) for each in distribution.origins)
+        distribution = replace(distribution, origins=origins)
     groups = {group for behavior in distribution.behaviors for group in behavior.key_groups}
     keys = trusted(settings)
     return LocalEdgeConfig(
         origin,
         distribution,
         PROFILES[settings.edge_profile],
-        topology(settings, distribution),
+        wanted,
         key_groups=dict.fromkeys(groups, keys),
         logs=Path(settings.edge_logs) if settings.edge_logs else None,
         front_page=front_page.read_bytes if front_page is not None else b"",

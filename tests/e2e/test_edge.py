@@ -1,5 +1,6 @@
 """`edgebake edge` by itself, before a site that is not Edgebake's."""
 
+import gzip
 import json
 import threading
 from collections.abc import Iterator
@@ -114,3 +115,40 @@ def test_a_saved_distribution_says_itself_which_paths_there_are(tmp_path: Path) 
     refused = edgebake("edge", "--origin", "http://x", "--all-paths", "--distribution", "a.json", folder=tmp_path)
     assert refused.returncode == 2
     assert "leave --all-paths out" in refused.stderr
+
+
+def test_two_locations_share_a_regional_cache_and_leave_a_log(tmp_path: Path, site: str) -> None:
+    frankfurt, tokyo = free_port(), free_port()
+    locations = ("--location", f"FRA56-P1:{frankfurt}", "--location", f"NRT12-C1:{tokyo}", "--tiers", "2")
+    with edge(tmp_path, site, "--all-paths", *locations, "--effect", "regional=30", "--logs", "logs") as client:
+        seen = [client.get(f"http://127.0.0.1:{port}/a").headers for port in (frankfurt, tokyo, tokyo)]
+        named = client.get("/a", headers={"X-Edge-Location": "NRT12-C1"}).headers
+    assert [(each["x-amz-cf-pop"], each["x-cache"].partition(" ")[0]) for each in (*seen, named)] == [
+        ("FRA56-P1", "Miss"),
+        ("NRT12-C1", "Hit"),  # of the regional cache
+        ("NRT12-C1", "Hit"),
+        ("NRT12-C1", "Hit"),
+    ]
+    (log,) = (tmp_path / "logs").glob("LOCALEDGE.*.gz")
+    lines = [line.split("\t") for line in gzip.decompress(log.read_bytes()).decode().splitlines()[2:]]
+    assert [line[2] for line in lines if line[7] == "/a"] == ["FRA56-P1", "NRT12-C1", "NRT12-C1", "NRT12-C1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--origin", "127.0.0.1:8081"), "it must be a URL without a path, like http://127.0.0.1:8081"),
+        (("--front-page", "missing.html"), "there is no such file"),
+        (("--logs", "/proc/logs"), "EDGEBAKE_EDGE_LOGS is '/proc/logs': no log can be written there"),
+        (("--location", "FRA 56"), "it must be FRA56-P1 or FRA56-P1:8091"),
+        (("--location", "FRA56-P1", "--location", "FRA56-P1:81"), "need a name each"),
+        (("--effect", "LOCAL1-C1"), "it must be NAME=SECONDS"),
+        (("--effect", "NRT12-C1=3"), "there is no 'nrt12-c1', but LOCAL1-C1"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_start_with_what_would_do(
+    tmp_path: Path, arguments: tuple[str, ...], why: str
+) -> None:
+    refused = edgebake("edge", "--origin", "http://127.0.0.1:1", *arguments, folder=tmp_path)
+    assert refused.returncode != 0
+    assert why in " ".join(refused.stderr.split())
