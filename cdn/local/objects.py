@@ -9,8 +9,10 @@ from cdn.local.decision import Held
 from cdn.tags import MAX_TAGS
 
 Headers = tuple[tuple[bytes, bytes], ...]
-OVERHEAD = 1_024
-"""Bytes that an object costs besides its body and headers: about what its Python objects and indices take."""
+OVERHEAD = 1_600
+"""Bytes that an object costs besides its body and headers: about what its Python objects and indices take, measured."""
+TAG_OVERHEAD = 350
+"""Bytes that a tag of an object costs, most of them for the index."""
 MAX_TAG_LENGTH = 256
 
 
@@ -44,7 +46,8 @@ class Object(Held):
     @property
     def size(self) -> int:
         """The bytes it is counted with."""
-        return OVERHEAD + len(self.body) + 2 * sum(len(name) + len(value) for name, value in self.origin_headers)
+        fixed = OVERHEAD + TAG_OVERHEAD * len(self.tags)
+        return fixed + len(self.body) + 2 * sum(len(name) + len(value) for name, value in self.origin_headers)
 
 
 def tags_of(value: str) -> frozenset[str]:
