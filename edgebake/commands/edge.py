@@ -68,6 +68,8 @@ def edge(
     running = _distribution(settings, origin, distribution, all_paths)
     config = _config(settings, running, origin, front_page)
     sockets = _sockets(settings, inherit)
+    if not supervised:
+        _tell(sockets)
     run(
         lambda process: _edge(process, config, sockets),
         events=settings.events,
@@ -108,6 +110,15 @@ def _sockets(settings: Settings, inherit: list[str] | None) -> dict[str, socket.
         "edge_api": listen(settings.host, settings.edge_api_port, "EDGEBAKE_EDGE_API_PORT"),
         **own,
     }
+
+
+def _tell(sockets: dict[str, socket.socket]) -> None:
+    """Say where the edge listens, to whoever started it by hand."""
+    from edgebake.listeners import url_of
+
+    names = {"edge": "The local edge", "edge_api": "Its API"}
+    for name, opened in sockets.items():
+        typer.echo(f"{names.get(name, name)}: {url_of(opened)}", err=True)
 
 
 def _distribution(settings: Settings, origin: str, saved: Path | None, all_paths: bool) -> "Distribution":
