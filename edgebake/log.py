@@ -35,7 +35,7 @@ def set_up(*, events: bool) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger(EVENTS).setLevel(logging.INFO if events else logging.CRITICAL)
     sys.excepthook = _on_mistake
-    for chatty in ("botocore", "httpx", "alembic", "asyncio"):
+    for chatty in ("botocore", "httpx", "alembic", "asyncio", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
