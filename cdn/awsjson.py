@@ -33,6 +33,12 @@ POLICIES = {
 """Where a behaviour's policies are in the document."""
 LEGACY = "(none: ForwardedValues)"
 """The name of a cache policy made of a behaviour's own settings, as distributions of before 2020 have them."""
+SAVED = (
+    "let `edgebake doctor --save FILE` write it, which asks for the distribution's configuration and each policy that "
+    "it names"
+)
+WRONG = (TypeError, AttributeError, ValueError)
+"""What comes of a member that is not of its kind."""
 DAY_S, YEAR_S = 86_400.0, 31_536_000.0
 READ_TIMEOUT_S = 30.0
 
@@ -45,9 +51,14 @@ def load(path: Path) -> Distribution:
 def read(path: Path) -> dict[str, Any]:
     """Return the document that a file holds. Raises DistributionUnreadable."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise DistributionUnreadable(f"'{path}' is no JSON of a distribution: {error}.") from error
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DistributionUnreadable(f"'{path}' cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise DistributionUnreadable(f"'{path}' is no JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise DistributionUnreadable(f"'{path}' holds no JSON object: {SAVED}.")
+    return found
 
 
 def parse(document: Json) -> Distribution:
@@ -55,11 +66,8 @@ def parse(document: Json) -> Distribution:
     try:
         return _distribution(document, document["DistributionConfig"])
     except KeyError as error:
-        raise DistributionUnreadable(
-            f"the JSON of the distribution has no {error}: let `edgebake doctor --save FILE` write it, which asks for "
-            "the distribution's configuration and each policy that it names."
-        ) from error
-    except (TypeError, AttributeError, ValueError) as error:
+        raise DistributionUnreadable(f"the JSON of the distribution has no {error}: {SAVED}.") from error
+    except WRONG as error:
         raise DistributionUnreadable(f"the JSON of the distribution is not CloudFront's: {error}.") from error
 
 
@@ -80,7 +88,10 @@ def without_secrets(config: Json) -> dict[str, Any]:
 
 def items(node: Any) -> Sequence[Any]:
     """Return what a list of CloudFront's holds: ``{"Quantity": 1, "Items": […]}``, without Items where it is empty."""
-    return (node or {}).get("Items") or ()
+    listed = (node or {}).get("Items") or () if isinstance(node, Mapping | None) else node
+    if not isinstance(listed, Sequence) or isinstance(listed, str):
+        raise ValueError(f"{json.dumps(node)} is no list of CloudFront's")
+    return listed
 
 
 def _behaviors(config: Json) -> list[Json]:
@@ -105,7 +116,20 @@ def _distribution(document: Json, config: Json) -> Distribution:
     )
 
 
+def _named_wrong(what: str, node: Json, member: str, error: Exception) -> DistributionUnreadable:
+    """Return the error that says which part of the document is wrong."""
+    name = node.get(member, "*") if isinstance(node, Mapping) else node
+    return DistributionUnreadable(f"in the JSON of the distribution, {what} '{name}' is not CloudFront's: {error}.")
+
+
 def _behavior(document: Json, node: Json) -> Behavior:
+    try:
+        return _read_behavior(document, node)
+    except WRONG as error:
+        raise _named_wrong("behaviour", node, "PathPattern", error) from error
+
+
+def _read_behavior(document: Json, node: Json) -> Behavior:
     request, response = (_policy(document, node, member) for member in list(POLICIES)[1:])
     return Behavior(
         pattern=node.get("PathPattern", "*"),
@@ -205,6 +229,13 @@ def _response_policy(policy: Json) -> ResponseHeadersPolicy:
 
 
 def _origin(node: Json) -> OriginSettings:
+    try:
+        return _read_origin(node)
+    except WRONG as error:
+        raise _named_wrong("origin", node, "Id", error) from error
+
+
+def _read_origin(node: Json) -> OriginSettings:
     vpc, shield = node.get("VpcOriginConfig"), node.get("OriginShield") or {}
     own = node.get("CustomOriginConfig") or vpc or node.get("S3OriginConfig") or {}
     completion = node.get("ResponseCompletionTimeout")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cdn.distribution import ERRORS, NOWHERE, Behavior, Distribution, OriginSettings
 from cdn.doctor_policies import judge_cache_policies, judge_request_policies, judge_response_policies
-from cdn.finding import Finding
+from cdn.finding import Finding, Severity
 
 PUBLIC = ("/feed/ada", "/feed/ada/feed.json", "/feed/ada/after/p1/feed.atom", "/author/ada", "/post/p1")
 """Paths of public artifacts, one of each kind."""
@@ -46,8 +46,7 @@ def judge(distribution: Distribution, expected: Expected) -> list[Finding]:
     found += judge_cache_policies(served, expected.max_ttl, expected.life)
     found += judge_request_policies(served)
     found += judge_response_policies(served, expected.tag_header)
-    for behavior in served:
-        found += _behavior(behavior)
+    found += _behaviors(served)
     return sorted(found, key=lambda finding: finding.severity)  # "error" comes before "warning"
 
 
@@ -256,36 +255,47 @@ def _origins(distribution: Distribution, expected: Expected) -> Iterator[Finding
             )
 
 
-def _behavior(behavior: Behavior) -> Iterator[Finding]:
-    where = f"behaviour '{behavior.pattern}'"
-    if extra := [method for method in behavior.methods if method not in ("GET", "HEAD", "OPTIONS")]:
+def _behaviors(served: list[Behavior]) -> Iterator[Finding]:
+    if those := [each for each in served if not {"GET", "HEAD", "OPTIONS"}.issuperset(each.methods)]:
         yield Finding(
             "methods",
             "warning",
-            where,
-            f"it lets {_listed(extra)} through",
-            "they are never cached, so each reaches the origin, which answers 405",
+            _patterns(those),
+            f"more than GET, HEAD and OPTIONS is let through: {_listed(those[0].methods)}",
+            "other methods are never cached, so each reaches the origin, which answers 405",
             "allow GET and HEAD alone",
         )
-    if behavior.compress:
+    if those := [each for each in served if each.compress]:
         yield Finding(
             "compress",
             "warning",
-            where,
+            _patterns(those),
             "Compress is true",
             "the baker compresses; what CloudFront compresses besides has a weak ETag, and takes its time "
             "[ServingCompressedFiles]",
             "set Compress to false",
         )
-    if behavior.viewer_protocol == "allow-all":
+    plain = [each for each in served if each.viewer_protocol == "allow-all"]
+    yield from _plain([each for each in plain if each.key_groups], "error", "signed cookies can be read on the way")
+    yield from _plain(
+        [each for each in plain if not each.key_groups], "warning", "pages can be read and changed on the way"
+    )
+
+
+def _plain(those: list[Behavior], severity: Severity, why: str) -> Iterator[Finding]:
+    if those:
         yield Finding(
             "viewer-protocol",
-            "error" if behavior.key_groups else "warning",
-            where,
+            severity,
+            _patterns(those),
             "ViewerProtocolPolicy is 'allow-all'",
-            "signed cookies go over the wire in the clear, and so does who reads what",
+            why,
             "set ViewerProtocolPolicy to 'redirect-to-https'",
         )
+
+
+def _patterns(behaviors: list[Behavior]) -> str:
+    return f"behaviour {_listed(each.pattern for each in behaviors)}"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -81,8 +81,10 @@ def of_file(settings: Settings, file: Path) -> Report:
 
 
 async def of_edge(settings: Settings) -> Report:
-    """Judge the edge as it is now. Raises InvalidationRefused where it does not tell."""
+    """Judge the edge as it is now; one that does not tell is a finding, too."""
     from cdn.cloudfront import CloudFrontEdge
+    from cdn.errors import InvalidationRefused
+    from cdn.finding import Finding
     from edgebake.workers import driver
 
     edge = driver(settings)
@@ -90,6 +92,11 @@ async def of_edge(settings: Settings) -> Report:
         if isinstance(edge, CloudFrontEdge):
             return of_document(settings, await edge.describe())
         return await _checked(edge)
+    except InvalidationRefused as error:
+        to_do = "start `edgebake up`, or set EDGEBAKE_EDGE_API_URL" if settings.edge == "local" else "see there"
+        why = "nobody knows how it is set, and nothing can be invalidated"
+        finding = Finding("edge-unreachable", "error", "the edge", str(error), why, to_do)
+        return Report((f"edge {settings.edge}",), (finding,))
     finally:
         await edge.close()
 

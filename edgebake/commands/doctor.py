@@ -38,20 +38,29 @@ def doctor(
 ) -> None:
     """Look at the distribution, Redis and the database, and say what is wrong and what to change."""
     here = loaded(ctx)
-    if file is not None and save is not None:
-        raise CommandError("--file and --save exclude each other: what is saved is what CloudFront tells.")
+    if file is not None and (save is not None or only is not None):
+        raise CommandError("--file looks at a saved distribution alone: leave out --save and --only.")
+    if save is not None and only not in (None, Part.EDGE):
+        raise CommandError(f"--save wants the distribution: leave out --only {only.value}.")
     report = asyncio.run(_report(here, file, only))
-    if save is not None:
-        if not report.document:
-            raise CommandError("--save wants the distribution: leave out --only, or say --only edge.")
-        save.write_text(json.dumps(report.document, indent=2) + "\n", encoding="utf-8")
     if as_json:
         json.dump(document(report), sys.stdout)
         print()
     else:
         show(report)
+    if save is not None:
+        _save(save, report)
     if report.errors or (report.warnings and not lenient):
         raise typer.Exit(UNWELL)
+
+
+def _save(file: Path, report: "Report") -> None:
+    if not report.document:
+        raise CommandError("--save: there is no distribution to save, see above.")
+    try:
+        file.write_text(json.dumps(report.document, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"--save is '{file}': it cannot be written: {error.strerror}.") from error
 
 
 async def _report(here: "Loaded", file: Path | None, only: Part | None) -> "Report":

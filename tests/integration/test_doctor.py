@@ -1,5 +1,6 @@
 """Doctor asks: a distribution through an unchanged boto3, a Redis, a database; and the command says what it found."""
 
+import asyncio
 import json
 import os
 from collections.abc import Iterator
@@ -8,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from cdn import awsjson
 from cdn.cloudfront import CloudFrontEdge
 from cdn.distribution import ALL, Behavior, CachePolicy, Distribution, Keys, OriginRequestPolicy, ours
-from cdn.errors import EdgeDenied
+from cdn.errors import DistributionUnreadable
 from cdn.local.config import LocalEdgeConfig
 from edgebake import checks
 from edgebake.cli import app
+from edgebake.errors import CommandError
 from edgebake.secret import SecretUrl
 from edgebake.settings import Settings
 from edgebake.valkey import EmbeddedValkey
@@ -61,14 +64,20 @@ async def test_a_distribution_is_read_through_boto3_as_it_is(distribution: Distr
     assert awsjson.parse(json.loads(json.dumps(told))) == distribution
 
 
-async def test_a_distribution_that_is_not_there_is_refused() -> None:
+async def test_a_distribution_that_is_not_there_is_a_finding() -> None:
     async with local_edge() as world:
         settings = Settings(edge="cloudfront", distribution_id="E1", cloudfront_endpoint_url=world.api_url)
         with pytest.MonkeyPatch.context() as here:
             here.setenv("AWS_ACCESS_KEY_ID", "a")
             here.setenv("AWS_SECRET_ACCESS_KEY", "b")
-            with pytest.raises(EdgeDenied, match="NoSuchDistribution"):
-                await checks.of_edge(settings)
+            (finding,) = (await checks.of_edge(settings)).findings
+    assert finding.code == "edge-unreachable"
+    assert "NoSuchDistribution" in finding.found
+
+
+async def test_a_local_edge_that_does_not_run_is_a_finding_with_what_to_start() -> None:
+    (finding,) = (await checks.of_edge(Settings(edge_api_url="http://127.0.0.1:1"))).findings
+    assert (finding.code, "edgebake up" in finding.to_do) == ("edge-unreachable", True)
 
 
 async def test_the_local_edge_is_well_and_another_is_not() -> None:
@@ -133,10 +142,14 @@ class Saved:
         self.file = folder / "distribution.json"
         self.document = document(Stack())
 
+    def invoke(self, *options: str) -> Result:
+        """Run the command."""
+        self.file.write_text(json.dumps(self.document), encoding="utf-8")
+        return CliRunner().invoke(app, ["doctor", "--file", str(self.file), *options])
+
     def run(self, *options: str) -> tuple[int, str]:
         """Return the exit status and what was printed."""
-        self.file.write_text(json.dumps(self.document), encoding="utf-8")
-        result = CliRunner().invoke(app, ["doctor", "--file", str(self.file), *options])
+        result = self.invoke(*options)
         return result.exit_code, result.output
 
     def found(self, *options: str) -> tuple[int, Any]:
@@ -173,7 +186,22 @@ def test_a_warning_ends_with_status_1_unless_lenient(saved: Saved) -> None:
     assert saved.found("--lenient")[0] == 0
 
 
-def test_a_file_that_is_no_distribution_is_one_line(saved: Saved) -> None:
+def test_a_file_that_is_no_distribution_is_told(saved: Saved) -> None:
     saved.document = {}
-    status, _ = saved.run()
-    assert status == 1
+    result = saved.invoke()
+    assert isinstance(result.exception, DistributionUnreadable)
+
+
+def test_a_file_and_a_part_exclude_each_other(saved: Saved) -> None:
+    assert isinstance(saved.invoke("--only", "redis").exception, CommandError)
+
+
+async def test_what_cannot_be_saved_is_told_after_the_report(tmp_path: Path) -> None:
+    async with local_edge() as world:
+        words = ("--set", f"EDGE_API_URL={world.api_url}", "doctor", "--only", "edge", "--save")
+        result = await asyncio.to_thread(CliRunner().invoke, app, [*words, str(tmp_path / "none" / "d.json")])
+        assert isinstance(result.exception, CommandError)
+        assert "looked at distribution" in result.output
+        saved = await asyncio.to_thread(CliRunner().invoke, app, [*words, str(tmp_path / "d.json")])
+    assert saved.exit_code in (0, 1)
+    assert awsjson.load(tmp_path / "d.json").id == "LOCALEDGE"

@@ -121,8 +121,14 @@ class Stack:
     def _join(self, node: list[Any]) -> str:
         return str(node[0].join(self.resolve(node[1])))
 
-    def _select(self, node: list[Any]) -> str:
-        return f"zone-{node[0]}"
+    def _select(self, node: list[Any]) -> Any:
+        return self.resolve(node[1])[node[0]]
+
+    def _split(self, node: list[Any]) -> list[str]:
+        return str(self.resolve(node[1])).split(node[0])
+
+    def _zones(self, region: str) -> list[str]:
+        return [f"{region}a", f"{region}b"]
 
 
 _FUNCTIONS = {
@@ -136,6 +142,8 @@ _FUNCTIONS = {
     "Fn::And": "_and",
     "Fn::Join": "_join",
     "Fn::Select": "_select",
+    "Fn::Split": "_split",
+    "Fn::GetAZs": "_zones",
 }
 
 

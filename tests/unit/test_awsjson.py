@@ -33,6 +33,24 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         awsjson.load(tmp_path / "none.json")
 
 
+@pytest.mark.parametrize(
+    ("member", "value", "named"),
+    [
+        ("CacheBehaviors", "five", '"five"'),
+        ("Origins", {"Items": [{"Id": "main", "ResponseCompletionTimeout": "five"}]}, "origin 'main'"),
+        ("DefaultCacheBehavior", {"TrustedKeyGroups": 5}, "behaviour '\\*'"),
+    ],
+)
+def test_a_part_that_is_not_cloudfronts_is_named(member: str, value: object, named: str) -> None:
+    told = deepcopy(OURS)
+    part = told["DistributionConfig"][member]
+    told["DistributionConfig"][member] = part | value if member == "DefaultCacheBehavior" else value
+    if member == "Origins":
+        told["DistributionConfig"][member]["Items"][0]["DomainName"] = "a.example"
+    with pytest.raises(DistributionUnreadable, match=named):
+        awsjson.parse(told)
+
+
 def test_a_policy_that_is_missing_is_named_with_what_to_do() -> None:
     told = deepcopy(OURS)
     del told["CachePolicies"]["edgebake-live"]

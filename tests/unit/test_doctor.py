@@ -226,6 +226,15 @@ def test_a_mistake_of_a_policy_is_named_once_with_its_behaviours() -> None:
     assert finding.where == "policy 'edgebake-feeds' of '/feed/*', '/author/*', '/post/*', '/private/*'"
 
 
+def test_a_mistake_of_several_behaviours_is_named_once_for_each_thing_it_breaks() -> None:
+    told = deepcopy(TEMPLATES_OWN)
+    for each in items(config(told)["CacheBehaviors"]):
+        each["ViewerProtocolPolicy"] = "allow-all"
+    private, public = judge(awsjson.parse(told), Expected())
+    assert (private.severity, private.where) == ("error", "behaviour '/private/*'")
+    assert (public.severity, public.where) == ("warning", "behaviour '/feed/*', '/author/*', '/post/*'")
+
+
 def test_errors_come_before_warnings() -> None:
     told = deepcopy(TEMPLATES_OWN)
     config(told).update(HttpVersion="http1.1")

@@ -184,6 +184,18 @@ def test_cookies_are_signed_with_a_key_that_the_key_group_has(signs_with: str) -
     assert pair in stack.properties("Readers")["KeyGroupConfig"]["Items"]
 
 
+def test_a_file_of_settings_may_be_read_and_nothing_besides() -> None:
+    stack = Stack(SettingsFile="arn:aws:s3:::mine/edge/edgebake.env")
+    files = [container["EnvironmentFiles"] for container in containers(stack).values()]
+    assert files == [[{"Type": "s3", "Value": "arn:aws:s3:::mine/edge/edgebake.env"}]] * 3
+    (policy,) = stack.of_type("AWS::IAM::Role")["ExecutionRole"]["Policies"]
+    allowed = {each["Action"]: each["Resource"] for each in policy["PolicyDocument"]["Statement"]}
+    assert allowed["s3:GetObject"] == "arn:aws:s3:::mine/edge/edgebake.env"
+    assert allowed["s3:GetBucketLocation"] == "arn:aws:s3:::mine"
+    (policy,) = Stack().of_type("AWS::IAM::Role")["ExecutionRole"]["Policies"]
+    assert [each["Action"] for each in policy["PolicyDocument"]["Statement"]] == ["secretsmanager:GetSecretValue"]
+
+
 def test_only_the_worker_has_a_role() -> None:
     tasks = Stack().of_type("AWS::ECS::TaskDefinition")
     assert {name for name, task in tasks.items() if "TaskRoleArn" in task} == {"WorkTask"}
