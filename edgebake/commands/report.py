@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from edgebake.report.active import Tell
     from edgebake.report.document import Document
 
-WIDTH = 112
-"""Columns that the table needs; a narrower terminal breaks its lines."""
 TOLD = (
     "active: {noted:,} users; not noted: {old:,} whose visit is too long ago, {unknown:,} whom nobody knows; left out: "
     "{requests_of_bots:,} requests of bots"
@@ -65,6 +63,8 @@ def report(
         _show(made)
     if html is not None:
         _write(html, made)
+    if active is not None and active.failed is not None:
+        raise active.failed
 
 
 def _teller(client: "Client") -> "Tell":
@@ -85,8 +85,13 @@ def _found(logs: Iterable[str]) -> "Iterator[LogFile]":
     from cdn.logs.bucket import SCHEME, in_bucket
     from cdn.logs.files import on_disk
 
+    read: set[str] = set()
     for where in logs:
-        yield from in_bucket(where, _s3()) if where.startswith(SCHEME) else on_disk(Path(where))
+        for file in in_bucket(where, _s3()) if where.startswith(SCHEME) else on_disk(Path(where)):
+            name = file.name if where.startswith(SCHEME) else str(Path(file.name).resolve())
+            if name not in read:  # a folder, and a file in it once more
+                read.add(name)
+                yield file
 
 
 def _show(made: "Document") -> None:
@@ -94,7 +99,7 @@ def _show(made: "Document") -> None:
 
     from edgebake.report.table import show
 
-    console = Console(highlight=False, width=max(WIDTH, Console().width))
+    console = Console(highlight=False)
     show(console, made)
     if "reconciled" in made:
         from edgebake.report import reconciled

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from baker.paths import parse
 from cdn.logs.reader import Remembered
 from cdn.logs.request import Request, asked
+from edgebake.errors import CommandError
 from edgebake.report.document import moment
 from edgebake.report.origin import Origin
 
@@ -55,13 +56,15 @@ class Active:
     unknown: int = 0
     bots: int = 0
     """Requests of programs that say what they are."""
+    failed: CommandError | None = None
+    """Why the API did not take what it was told: nothing more is told then, and the report is made all the same."""
     _seen: dict[str, Seen] = field(default_factory=dict)
     _feeds: Remembered[Feed] = field(default_factory=lambda: Remembered(_feed))
     _bots: Remembered[bool] = field(default_factory=lambda: Remembered(is_bot))
 
     def add(self, request: Request) -> None:
         """Take a request, where it is a feed that was read."""
-        if request.status not in READ or request.method != b"GET":
+        if request.status not in READ or request.method != b"GET" or self.failed is not None:
             return
         user, is_first = self._feeds[request.path]
         if not user:
@@ -79,14 +82,20 @@ class Active:
             seen.first_page, seen.path = request.second, asked(request.path)
 
     def flush(self) -> None:
-        """Tell of those who were seen since the last time. Raises CommandError where the API does not take it."""
+        """Tell of those who were seen since the last time, unless the API refused before."""
         seen, self._seen = self._seen, {}
+        if self.failed is not None:
+            return
         shown = self._shown(seen)
         visits = [
             {"user": user, "at": moment(of.second), "shown": list(shown.get(user, ()))} for user, of in seen.items()
         ]
         for start in range(0, len(visits), BATCH):
-            answer = self.tell(visits[start : start + BATCH])
+            try:
+                answer = self.tell(visits[start : start + BATCH])
+            except CommandError as error:
+                self.failed = error
+                return
             self.noted += answer["noted"]
             self.old += answer["old"]
             self.unknown += len(answer["unknown"])

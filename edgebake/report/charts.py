@@ -88,13 +88,22 @@ def _bar(row: Row, time: Time, parts: Sequence[str], top: float, said: str) -> M
 
 def _line(series: Sequence[Row], time: Time, name: str, place: int, top: float) -> Iterator[Markup]:
     points: list[str] = []
-    for row in (*series, {name: None}):
-        if row[name] is None:
-            if points:
-                yield _polyline.format(place, " ".join(points))
+    before = time.first
+    for row in series:
+        second = second_of(row)
+        if points and (row[name] is None or second > before + time.every):
+            yield _drawn(points, place)
             points = []
-        else:
-            points.append(f"{time.x(second_of(row) + time.every / 2):.1f},{_y(min(row[name], top), top):.1f}")
+        if row[name] is not None:
+            points.append(f"{time.x(second + time.every / 2):.1f},{_y(min(row[name], top), top):.1f}")
+        before = second
+    if points:
+        yield _drawn(points, place)
+
+
+def _drawn(points: Sequence[str], place: int) -> Markup:
+    """Return a line through points; one alone is a dot."""
+    return _polyline.format(place, " ".join(points if len(points) > 1 else [*points, *points]))
 
 
 _rectangle = Markup('<rect class="{}" x="{:.1f}" y="{:.2f}" width="{:.1f}" height="{:.2f}"/>')

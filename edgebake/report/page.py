@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from edgebake.report import charts
 from edgebake.report.document import Document
-from edgebake.report.table import COLUMNS, bytes_of, cells, ms_of, share_of
+from edgebake.report.table import COLUMNS, bytes_of, cells, many, ms_of, share_of
 
 PARTS = {
     "hits": "Hit",
@@ -26,6 +26,7 @@ def page(report: Document) -> str:
     templates = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return templates.get_template("page.html.j2").render(
         report=report,
+        many=many,
         figures=_figures(report["total"]),
         charts=_charts(report) if report["series"] else [],
         columns=COLUMNS,

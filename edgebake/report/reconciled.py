@@ -25,7 +25,7 @@ class Reconciled:
     """
 
     def __init__(self, origin: Origin, wanted: Window) -> None:
-        first, last = origin.span()
+        self._told = first, last = origin.span()
         self._origin = origin
         self._wanted = wanted
         self.account = Account(wanted.within(int(first), int(last) + 1 + SLACK_S))
@@ -41,6 +41,8 @@ class Reconciled:
             account.told(event)
         damage = self._origin.damage
         return {
+            "log": [moment(second) for second in logged or ()],
+            "events": [moment(int(second)) for second in self._told],
             "since": moment(account.window.since),
             "until": moment(account.window.until),
             "misses": account.misses,
@@ -84,7 +86,12 @@ def _objects(found: Mapping[str, Any]) -> Table:
 
 def _notes(found: Mapping[str, Any]) -> list[str]:
     lines = []
-    if found["misses_outside"]:
+    if found["since"] >= found["until"]:
+        lines.append(
+            f"They share no time: the log is of {' to '.join(found['log']) or 'no request'}, the origin's events of "
+            f"{' to '.join(found['events'])}."
+        )
+    elif found["misses_outside"]:
         lines.append(
             f"{found['misses_outside']:,} misses are outside of this time: the origin's log does not tell of them."
         )

@@ -6,12 +6,14 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from edgebake.report.document import Document
 
 COLUMNS = ("requests", "hits", "refreshed", "misses", "hit %", "served %", "errors", "bytes", "p50", "p99")
+WIDEST = 500
 STRETCHES = 24
 BAR = 48
 PARTS = {
@@ -27,7 +29,10 @@ DAY = timedelta(days=1)
 
 def show(console: Console, report: Document) -> None:
     """Print a report."""
-    console.print(_table(report))
+    table = _table(report, cut=console.is_terminal)
+    needed = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+    console.width = max(console.width, needed)  # a number is never cut: a narrower terminal breaks lines
+    console.print(table)
     if len(report["series"]) > 1:
         console.print(_legend())
         console.print(_plot(report))
@@ -43,6 +48,11 @@ def bytes_of(number: float) -> str:
             return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1000
     return f"{number:,.1f} PB"
+
+
+def many(number: int, noun: str) -> str:
+    """Return a number of things for people."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def share_of(share: float | None) -> str:
@@ -71,9 +81,9 @@ def cells(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _table(report: Document) -> Table:
+def _table(report: Document, *, cut: bool) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("feed", no_wrap=True, overflow="ellipsis", min_width=12, max_width=40)
+    table.add_column("feed", no_wrap=True, overflow="ellipsis", min_width=12, max_width=40 if cut else None)
     for name in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
     for row in report["feeds"]:
@@ -129,7 +139,8 @@ def _stretches(report: Document) -> list[dict[str, Any]]:
 def _notes(report: Document) -> list[str]:
     counted, damaged = report["feeds_counted"], report["damaged"]
     lines = [
-        f"{report['lines']:,} lines, {report['files']:,} files; {report['first'] or '-'} to {report['last'] or '-'}",
+        f"{many(report['lines'], 'line')}, {many(report['files'], 'file')}; "
+        f"{report['first'] or '-'} to {report['last'] or '-'}",
         "hit %: Hit of all requests, as AWS counts; served %: with RefreshHit; "
         f"p50, p99: time to first byte, ± {report['latency_error']:.0%}",
     ]
@@ -140,7 +151,7 @@ def _notes(report: Document) -> list[str]:
             "The sum is exact."
         )
     if damaged["lines"] or damaged["files"]:
-        lines.append(f"damaged: {damaged['lines']:,} lines, {damaged['files']:,} files; the first of them:")
+        lines.append(f"damaged: {many(damaged['lines'], 'line')}, {many(damaged['files'], 'file')}; the first of them:")
         for found in damaged["first"]:
             where = f"{found['file']}:{found['line']}" if found["line"] else found["file"]
             lines.append(f"  {where}: {found['why']}")

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -64,7 +65,7 @@ def test_a_damaged_log_is_reported_as_far_as_it_goes(tmp_path: Path) -> None:
     second.write_bytes(gzip.compress(gzip.decompress(second.read_bytes()) + b"what is this\n"))
     done = edgebake("report", "logs", folder=tmp_path)
     assert done.returncode == 0
-    assert "damaged: 1 lines, 1 files" in done.stdout or "damaged: 2 lines, 1 files" in done.stdout
+    assert re.search("damaged: (1 line|2 lines), 1 file;", done.stdout)
     assert f"{first.name}: the gzip file is cut off" in done.stdout.replace("\n", " ")
     assert sum(known.results.values()) == 5_000
 

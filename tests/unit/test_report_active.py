@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cdn.logs.request import Outcome, Request
+from edgebake.errors import CommandError
 from edgebake.report.active import BATCH, Active, is_bot
 from edgebake.report.origin import Origin
 
@@ -122,3 +123,18 @@ def test_what_was_shown_is_of_the_last_bake_before_the_page_was_read(tmp_path: P
     requests = [read("/feed/ada", at=T + 60), read("/feed/ada/after/p-1", at=T + 90), read("/feed/bob", at=T + 60)]
     active(api, *requests, origin=Origin([tmp_path]))
     assert api.visits == {"ada": ("00:01:30", ["p-2", "p-1"]), "bob": ("00:01:00", [])}
+
+
+def test_an_api_that_refuses_is_told_nothing_more_and_fails_no_reading() -> None:
+    told: list[int] = []
+
+    def refuse(visits: Sequence[Mapping[str, object]]) -> Mapping[str, Any]:
+        told.append(len(visits))
+        raise CommandError("the API does not answer")
+
+    made = Active(refuse, held=5)
+    for number in range(20):
+        made.add(read(f"/feed/user-{number}"))
+    made.flush()
+    assert told == [5]
+    assert str(made.failed) == "the API does not answer"

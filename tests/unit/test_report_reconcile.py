@@ -1,5 +1,6 @@
 """Misses set beside bakes: the differences add up, each under its reason."""
 
+import io
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -8,13 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from cdn.logs.request import SHIELD, Outcome, Request
 from edgebake.errors import CommandError
 from edgebake.report.account import Account
 from edgebake.report.objects import Objects
 from edgebake.report.origin import Origin, Told
-from edgebake.report.reconciled import Reconciled
+from edgebake.report.reconciled import Reconciled, show
 from edgebake.report.window import Window
 
 T = 1_795_132_800
@@ -167,3 +169,15 @@ def test_a_window_that_was_asked_for_is_taken_as_it_is(tmp_path: Path) -> None:
     settled = found.settle((T + 1800, T + 1800))
     assert (settled["misses"], settled["bakes"]) == (1, 1)
     assert settled["since"] == "2026-11-19T23:00:00Z"
+
+
+def test_logs_that_share_no_time_say_which_times_they_have(tmp_path: Path) -> None:
+    (tmp_path / "serve.log").write_text("\n".join(lines([bake(), answer()])))
+    settled = Reconciled(Origin([tmp_path]), Window()).settle((T + 7200, T + 7260))
+    console = Console(file=io.StringIO(), width=200)
+    show(console, settled)
+    assert isinstance(console.file, io.StringIO)
+    assert (
+        "They share no time: the log is of 2026-11-20T02:00:00Z to 2026-11-20T02:01:00Z, the origin's events of "
+        "2026-11-20T00:00:00Z to 2026-11-20T00:00:00Z." in console.file.getvalue()
+    )

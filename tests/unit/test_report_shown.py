@@ -1,6 +1,7 @@
 """The report for people: its table, its plot over time, its page."""
 
 import io
+import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -56,7 +57,7 @@ def test_the_table_has_a_row_for_each_feed_and_one_in_sum() -> None:
 
 def test_damage_is_named() -> None:
     assert (
-        "damaged: 1 lines, 0 files; the first of them:\n  a.log:6: the time is 'broken', not as in 15:04:05"
+        "damaged: 1 line, 0 files; the first of them:\n  a.log:6: the time is 'broken', not as in 15:04:05"
         in printed(DAY)
     )
 
@@ -151,3 +152,16 @@ def test_a_window_that_cannot_be_says_why(since: str, until: str | None, why: st
 def test_a_window_is_of_utc_unless_it_says_otherwise() -> None:
     assert Window.of("2026-11-21", "2026-11-21T01:00").until - Window.of("2026-11-21", None).since == 3600
     assert Window.of("2026-11-21T01:00+01:00", None) == Window.of("2026-11-21", None)
+
+
+def test_a_number_is_never_cut_however_long_a_feeds_name_is() -> None:
+    text = printed(report(f"08:00:00 /{'x' * 200} 200 123456789 Hit 119.000"))
+    assert "123.5 MB" in text
+    assert text.count("…") == 0
+
+
+def test_a_line_breaks_where_nothing_was_asked_for_and_one_stretch_is_a_dot() -> None:
+    made = report(*[f"08:{minute:02}:00 /feed/ada 200 1 Hit 0.001" for minute in (0, 1, 30)])
+    served = page(made).partition("served %")[2].partition("</svg>")[0]
+    lines = re.findall(r'class="line0" points="([^"]+)"', served)
+    assert [len(set(points.split())) for points in lines] == [2, 1]
