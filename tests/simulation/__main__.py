@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--wrong", default="", help="with this wrong part in place of the real one (see wrongs.py)")
+    parser.add_argument("--lean", default="", choices=("", "publish", "edit"), help="what people write, and only that")
     parser.add_argument("--seconds", type=float, default=0, help="end after so many seconds of CPU time")
     parser.add_argument("--until-found", action="store_true", help="end with the first schedule that fails")
     given = parser.parse_args()
@@ -37,15 +38,15 @@ def main() -> None:
     import feeds.ids
 
     cdn.keys.SHARDS = feeds.ids.SHARDS = SHARDS
-    sys.exit(replay(given.seed, given.wrong) if given.seed is not None else many(given))
+    sys.exit(replay(given.seed, given.wrong, given.lean) if given.seed is not None else many(given))
 
 
-def replay(seed: int, wrong: str) -> int:
+def replay(seed: int, wrong: str, lean: str) -> int:
     """Run one schedule and print what happened in it."""
     from tests.simulation.schedule import Schedule
     from tests.simulation.wrongs import WRONGS
 
-    schedule = Schedule(seed, WRONGS[wrong] if wrong else None, traced=True)
+    schedule = Schedule(seed, WRONGS[wrong] if wrong else None, lean=lean, traced=True)
 
     class Say(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -71,7 +72,7 @@ def many(given: argparse.Namespace) -> int:
     from tests.simulation.wrongs import WRONGS
 
     logging.disable(logging.CRITICAL)
-    failure(given.first)  # what all share is made by the first one
+    failure(given.first, given.lean)  # what all share is made by the first one
     gc.collect()
     gc.freeze()
     gc.disable()  # a schedule is one heap, thrown away at once
@@ -84,12 +85,12 @@ def many(given: argparse.Namespace) -> int:
         if total["ran"] % 20 == 0:
             gc.collect()
         try:
-            outcome = Schedule(seed, wrongs).run()
+            outcome = Schedule(seed, wrongs, lean=given.lean).run()
         except Exception as error:
-            if wrongs and failure(seed) is not None:
+            if wrongs and failure(seed, given.lean) is not None:
                 continue  # it fails with the real part too
             total["failed"] += 1
-            again = failure(seed, wrongs) == (type(error).__name__, str(error))
+            again = failure(seed, given.lean, wrongs) == (type(error).__name__, str(error))
             told = {"seed": seed, "error": type(error).__name__, "text": str(error), "again": again}
             print(json.dumps(told), flush=True)
             if given.until_found:
@@ -101,12 +102,12 @@ def many(given: argparse.Namespace) -> int:
     return 1 if total["failed"] else 0
 
 
-def failure(seed: int, wrongs: "Wrongs | None" = None) -> tuple[str, str] | None:
+def failure(seed: int, lean: str, wrongs: "Wrongs | None" = None) -> tuple[str, str] | None:
     """Return how a schedule fails; None where it passes."""
     from tests.simulation.schedule import Schedule
 
     try:
-        Schedule(seed, wrongs).run()
+        Schedule(seed, wrongs, lean=lean).run()
     except Exception as error:
         return type(error).__name__, str(error)
     return None

@@ -50,11 +50,13 @@ class Outcome:
 
 
 class Schedule:
-    """One schedule. ``wrongs`` stand in the place of real parts."""
+    """One schedule. ``wrongs`` stand in the place of real parts. ``lean``: all that is written is of this kind
+    (``writes.lean``), by whom everybody has read already."""
 
-    def __init__(self, seed: int, wrongs: Wrongs | None = None, *, traced: bool = False) -> None:
+    def __init__(self, seed: int, wrongs: Wrongs | None = None, *, lean: str = "", traced: bool = False) -> None:
         self.outcome = Outcome(seed)
         self._traced = traced
+        self._lean = lean
         self._wrongs = wrongs or {}
         self.random = random = Random(seed)
         self.loop = loop = Loop(random)  # type: ignore[abstract]  # has what is asked of it
@@ -120,7 +122,9 @@ class Schedule:
         for number in range(scene.bakers):
             house.start_baker(number)
         early, late = scene.writes[0], scene.span_s
+        feeds = [f"/feed/{reader}/feed.json" for reader in scene.cast.readers if self._lean]
         tasks = [
+            *[asyncio.create_task(self._read_at(random.uniform(0.1, 0.2), path)) for path in feeds],
             *[asyncio.create_task(self._read_at(random.uniform(0.1, 0.9 * early))) for _ in range(scene.early)],
             *[asyncio.create_task(self._read_at(random.uniform(0, late))) for _ in range(scene.stray)],
             *[asyncio.create_task(self._write_at(at)) for at in scene.writes],
@@ -171,9 +175,8 @@ class Schedule:
         """Write, and read around that what may change."""
         random, scene = self.random, self.scene
         await asyncio.sleep(at - BEFORE_S)
-        write = writes.draw(
-            Random(self.theme) if random.random() < scene.again else random, self.house.wall_ms(), scene.cast
-        )
+        drawn = Random(self.theme) if random.random() < scene.again else random
+        write = writes.lean(self._lean, drawn, self.house.wall_ms(), scene.cast)
         planned = write(self.books.data)
         if planned is None:
             return

@@ -81,6 +81,17 @@ def draw(random: Random, now_ms: int, cast: Cast) -> Write:
     return random.choices([kind for _, kind in kinds], [weight for weight, _ in kinds])[0]()
 
 
+def lean(name: str, random: Random, now_ms: int, cast: Cast) -> Write:
+    """Draw a write: of one kind where a search leans to it."""
+    match name:
+        case "publish":
+            return publish(random, now_ms, cast)
+        case "edit":
+            return edit(random)
+        case _:
+            return draw(random, now_ms, cast)
+
+
 def _user(user: str, number: int) -> User:
     return User(user, facts.name(user, 1), "", UserState.LIVE, Settings(), 1, 1, number)
 
