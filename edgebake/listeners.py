@@ -3,6 +3,8 @@
 `up` keeps the sockets of its children open, so requests that arrive while a child is started again wait for it.
 """
 
+import errno
+import os
 import socket
 from collections.abc import Mapping, Sequence
 
@@ -17,8 +19,10 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise CommandError(f"{variable} is '{port}': {host}:{port} cannot be listened on: {reason}.") from error
+        number = getattr(error, "errno", None)
+        reason = os.strerror(number) if number else str(error)
+        todo = " Choose another port, or end what listens there." if number == errno.EADDRINUSE else ""
+        raise CommandError(f"{variable} is '{port}': {host}:{port} cannot be listened on: {reason}.{todo}") from error
 
 
 def inherited(pairs: Sequence[str]) -> dict[str, socket.socket]:

@@ -20,7 +20,7 @@ from cdn.local.proxy import Proxy
 from cdn.local.recorded import Sent, record_of
 from cdn.local.results import Entry, Log
 from cdn.local.signatures import Signatures
-from cdn.local.tier import TierConfig
+from cdn.local.tier import PLAIN, TierConfig
 from cdn.local.tiers import Tiers
 
 UVICORN: dict[str, Any] = {
@@ -117,7 +117,12 @@ class Chooser:
         app = self._first if name is None else self._locations.get(name)
         if app is None:
             there = b", ".join(self._locations)
-            await respond(send, 404, [], b"There is no location '%s' here, but %s.\n" % (name or b"", there))
+            await respond(
+                send,
+                404,
+                [(b"content-type", PLAIN)],
+                b"There is no location '%s' here, but %s.\n" % (name or b"", there),
+            )
             return
         await app(scope, receive, send)
 

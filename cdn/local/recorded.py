@@ -3,11 +3,10 @@
 from typing import NamedTuple
 
 from cdn.accesslog import DetailedType, Record
-from cdn.local.decision import CLIENT_ERROR
 from cdn.local.flights import Landing
 from cdn.local.objects import Headers
 from cdn.local.request import Request, path_of
-from cdn.local.results import Result
+from cdn.local.results import Result, told
 from cdn.local.topology import SHIELD
 from cdn.local.viewer import value_of
 
@@ -68,11 +67,8 @@ def record_of(sent: Sent, at: float, location: str, host: str) -> Record:
 
 def seen(landing: Landing, status: int) -> Result:
     """Return what a viewer is told: of every error that it is one, and of what another cache had that it was a hit."""
-    if status >= CLIENT_ERROR and landing.result is not Result.GENERATED:
-        return Result.ERROR
-    if landing.result is Result.MISS and landing.reply.found != ORIGIN:
-        return Result.HIT
-    return landing.result
+    is_elsewhere = landing.result is Result.MISS and landing.reply.found != ORIGIN
+    return told(Result.HIT if is_elsewhere else landing.result, status)
 
 
 def detailed(landing: Landing, status: int) -> str:

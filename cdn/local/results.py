@@ -5,6 +5,8 @@ from collections import deque
 from enum import Enum
 from typing import NamedTuple
 
+from cdn.local.decision import CLIENT_ERROR
+
 EVENTS = logging.getLogger("edgebake.events")
 
 
@@ -24,6 +26,11 @@ class Result(Enum):
     def for_followers(self) -> "Result":
         """Return what those get who waited for this answer: CloudFront logs a collapsed request as a hit."""
         return Result.ERROR if self is Result.ERROR else Result.HIT
+
+
+def told(result: Result, status: int) -> Result:
+    """Return what is said of an answer: of every error, from a cache or not, that it is one."""
+    return Result.ERROR if status >= CLIENT_ERROR and result is not Result.GENERATED else result
 
 
 class Entry(NamedTuple):
@@ -52,6 +59,6 @@ class Log:
                 "path": entry.path,
                 "ms": round(entry.ms, 2),
                 "status": entry.status,
-                "result": entry.result.value,
+                "result": told(entry.result, entry.status).value,
             }
             EVENTS.info(entry.result.event, extra={"fields": fields})

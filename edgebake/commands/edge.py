@@ -102,12 +102,15 @@ def _sockets(settings: Settings, inherit: list[str] | None) -> dict[str, socket.
     from edgebake.listeners import inherited, listen
     from edgebake.locations import ports
 
-    own = {name: listen(settings.host, port, "EDGEBAKE_EDGE_LOCATIONS") for name, port in ports(settings).items()}
+    own = {
+        name: listen(settings.host, port, "EDGEBAKE_EDGE_LOCATIONS (--location)")
+        for name, port in ports(settings).items()
+    }
     if inherit:
         return {**inherited(inherit), **own}
     return {
-        "edge": listen(settings.host, settings.edge_port, "EDGEBAKE_EDGE_PORT"),
-        "edge_api": listen(settings.host, settings.edge_api_port, "EDGEBAKE_EDGE_API_PORT"),
+        "edge": listen(settings.host, settings.edge_port, "EDGEBAKE_EDGE_PORT (--port)"),
+        "edge_api": listen(settings.host, settings.edge_api_port, "EDGEBAKE_EDGE_API_PORT (--api-port)"),
         **own,
     }
 
