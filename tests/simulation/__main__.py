@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.simulation.house import Wrongs
 
 SHARDS = 4
+LEANS = ("publish", "edit", "forget", "day")
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--wrong", default="", help="with this wrong part in place of the real one (see wrongs.py)")
-    parser.add_argument("--lean", default="", choices=("", "publish", "edit"), help="what people write, and only that")
+    parser.add_argument("--lean", default="", choices=("", *LEANS), help="what people write, and only that")
     parser.add_argument("--seconds", type=float, default=0, help="end after so many seconds of CPU time")
     parser.add_argument("--until-found", action="store_true", help="end with the first schedule that fails")
     given = parser.parse_args()

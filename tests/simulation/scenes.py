@@ -62,9 +62,9 @@ class Scene:
     pace: Pace = field(default_factory=Pace)
 
 
-def drawn(random: Random) -> Scene:
+def drawn(random: Random, *, only_days: bool = False) -> Scene:
     """Draw a scene."""
-    return _moment(random) if random.random() < MOMENTS else _day(random)
+    return _moment(random) if random.random() < MOMENTS and not only_days else _day(random)
 
 
 def _day(random: Random) -> Scene:

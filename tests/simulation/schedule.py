@@ -25,6 +25,9 @@ PATIENCE_S = 120.0
 
 
 TRIES = 30
+READ = ("publish", "edit")
+"""What a search leans to for which everybody has read before."""
+
 ALONE = 0.3
 """Share of the reads around a write that are of a post's page, or of an author's."""
 
@@ -51,7 +54,7 @@ class Outcome:
 
 class Schedule:
     """One schedule. ``wrongs`` stand in the place of real parts. ``lean``: all that is written is of this kind
-    (``writes.lean``), by whom everybody has read already."""
+    (``writes.lean``)."""
 
     def __init__(self, seed: int, wrongs: Wrongs | None = None, *, lean: str = "", traced: bool = False) -> None:
         self.outcome = Outcome(seed)
@@ -61,7 +64,7 @@ class Schedule:
         self.random = random = Random(seed)
         self.loop = loop = Loop(random)  # type: ignore[abstract]  # has what is asked of it
         epoch_s = EPOCH_S + random.uniform(0, 64)
-        self.scene = scene = scenes.drawn(random)
+        self.scene = scene = scenes.drawn(random, only_days=lean == "day")
         self.settings = Settings(
             edge="local",
             edge_profile="cloudfront",
@@ -122,7 +125,7 @@ class Schedule:
         for number in range(scene.bakers):
             house.start_baker(number)
         early, late = scene.writes[0], scene.span_s
-        feeds = [f"/feed/{reader}/feed.json" for reader in scene.cast.readers if self._lean]
+        feeds = [f"/feed/{reader}/feed.json" for reader in scene.cast.readers if self._lean in READ]
         tasks = [
             *[asyncio.create_task(self._read_at(random.uniform(0.1, 0.2), path)) for path in feeds],
             *[asyncio.create_task(self._read_at(random.uniform(0.1, 0.9 * early))) for _ in range(scene.early)],
@@ -175,7 +178,7 @@ class Schedule:
         """Write, and read around that what may change."""
         random, scene = self.random, self.scene
         await asyncio.sleep(at - BEFORE_S)
-        drawn = Random(self.theme) if random.random() < scene.again else random
+        drawn = Random(self.theme) if random.random() < scene.again and self._lean != "forget" else random
         write = writes.lean(self._lean, drawn, self.house.wall_ms(), scene.cast)
         planned = write(self.books.data)
         if planned is None:

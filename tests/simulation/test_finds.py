@@ -33,6 +33,8 @@ MANY = 20_000
 LEANS: Mapping[str, str] = {
     "a shared tag sent by the first finished part": "publish",
     "a released pending entry with something newer in it": "edit",
+    "a copy written back without its floor": "forget",
+    "a horizon of s-maxage alone": "day",
 }
 """What people write in the search for those that hide: each needs one kind of change, in a narrow order of steps."""
 

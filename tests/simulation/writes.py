@@ -88,6 +88,8 @@ def lean(name: str, random: Random, now_ms: int, cast: Cast) -> Write:
             return publish(random, now_ms, cast)
         case "edit":
             return edit(random)
+        case "forget":  # what was changed is dropped, and read again
+            return random.choice((edit(random), invalidate(cast.readers[0], rolling=False)))
         case _:
             return draw(random, now_ms, cast)
 
