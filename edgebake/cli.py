@@ -1,5 +1,7 @@
 """The command line: what commands there are, and how each ends: 0 well, 1 failed, 2 used wrongly."""
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -99,11 +101,24 @@ def main() -> None:
     """Run the command line; a failure is one line on stderr."""
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()  # what cannot be written fails here, where it can be said
+    except BrokenPipeError:
+        status = _unwritten("")  # as `head` does; nobody is left to be told
+    except OSError as error:
+        status = _unwritten(f"stdout: {error.strerror}") if error.errno == errno.ENOSPC else tell(error)
     except Exception as error:
         status = tell(error)
     except KeyboardInterrupt:
         status = 130
     sys.exit(status)
+
+
+def _unwritten(why: str) -> int:
+    """Say why output was not written, and see that Python does not try again when it ends; return the status."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if why:
+        _say(why)
+    return 1
 
 
 def tell(error: BaseException) -> int:

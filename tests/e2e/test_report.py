@@ -153,3 +153,21 @@ def answers(reader: httpx.Client) -> bool:
         return reader.get("/feed/No").status_code == 404
     except httpx.HTTPError:
         return False
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_output_that_cannot_be_written_is_a_line_and_nothing_where_nobody_reads(
+    tmp_path: Path, options: Sequence[str]
+) -> None:
+    write(tmp_path / "logs", 2_000, feeds=500)
+    command = [COMMAND, "report", "logs", "--top", "500", *options]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, cwd=tmp_path, env={}, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "edgebake: stdout: No space left on device\n")
+    process = subprocess.Popen(command, cwd=tmp_path, env={}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (1, b"")
