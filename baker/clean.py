@@ -13,6 +13,8 @@ Cleaner = Callable[[str], str]
 _illegal = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _bidi = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _space = re.compile(r"\s+")
+_joined = re.compile(r"(?=</?(?:t[dhr]|d[dt]|div|section|article|caption|address)\b)", re.IGNORECASE)
+"""Before tags that are taken out, and that part words where they are shown."""
 _not_in_urls = re.compile(r"[\s\x00-\x1f\"<>\\^`{|}\u2028\u2029]")
 _block_end = re.compile(r"</(?:p|li|h[1-6]|blockquote|pre|ul|ol|figure|figcaption)>|<br>")
 # html5ever writes attributes as name="value" with quotes escaped, so this matches whole tags and nothing else.
@@ -89,7 +91,7 @@ def cleaner(image_hosts: frozenset[str]) -> Cleaner:
 
     def clean(content: str) -> str:
         # Twice `text`: a character reference can bring back what was taken out.
-        return _without_empty_images(text(tool.clean(text(content))))
+        return _without_empty_images(text(tool.clean(_joined.sub(" ", text(content)))))
 
     return clean
 

@@ -31,11 +31,17 @@ class DataFolder:
         return self.path / "up.json"
 
     def make(self) -> None:
-        """Make the folder, or see that it is ours. Raises CommandError for one that holds other things."""
-        if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / MARKER).exists():
-            raise CommandError(f"{self.path} holds files that are not ours: give EDGEBAKE_DATA_DIR another folder.")
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self.path / MARKER).touch()
+        """Make the folder, or see that it is ours. Raises CommandError for one that is not, or cannot be."""
+        try:
+            if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / MARKER).exists():
+                raise CommandError(f"{self.path} holds files that are not ours: give EDGEBAKE_DATA_DIR another folder.")
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.path / MARKER).touch()
+        except OSError as error:
+            reason = error.strerror or error
+            raise CommandError(
+                f"EDGEBAKE_DATA_DIR is '{self.path}', which cannot be a folder of ours: {reason}. Give another one."
+            ) from error
 
     def empty(self) -> None:
         """Remove everything in it but the marker and the locks, one of which we hold."""
@@ -84,9 +90,15 @@ class DataFolder:
         fresh.replace(self.up_json)
 
     def read_up(self) -> dict[str, Any] | None:
-        """Return what up.json says, None where nothing runs."""
+        """Return what up.json says, None where nothing runs. Raises CommandError where it cannot be read."""
         try:
             found: dict[str, Any] = json.loads(self.up_json.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise CommandError(f"{self.up_json} cannot be read: {error.strerror}.") from error
+        except ValueError as error:
+            raise CommandError(
+                f"{self.up_json} is damaged ({error}): start `edgebake up` again, which writes it anew, or remove it."
+            ) from error
         return found

@@ -53,12 +53,18 @@ def with_redis(loaded: Loaded) -> Settings:
     settings, running = with_record(loaded), found(loaded)
     if running is not None and not settings.redis_url:
         settings = replace(settings, redis_url=SecretUrl(running["redis"]))
-    return settings
+    return with_edge(loaded, settings)
 
 
 def with_edge(loaded: Loaded, settings: Settings) -> Settings:
-    """Return settings with the invalidation API of the local edge that `up` started, if one runs."""
+    """Return settings with the edge that `up` uses, if one runs and no other is asked for."""
     running = found(loaded)
-    if running is None or settings.edge != "local" or settings.edge_api_url:
+    if running is None or ("edge" in loaded.sources and settings.edge != running["edge_kind"]):
         return settings
-    return replace(settings, edge_api_url=running.get("edge_api", ""))
+    settings = replace(settings, edge=running["edge_kind"])
+    if settings.edge == "local":
+        return replace(settings, edge_api_url=settings.edge_api_url or running["edge_api"])
+    if settings.edge == "varnish":
+        secret = settings.varnish_secret or Secret(running["varnish_secret"])
+        return replace(settings, varnish_urls=settings.varnish_urls or (running["edge"],), varnish_secret=secret)
+    return settings

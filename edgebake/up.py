@@ -153,6 +153,7 @@ class Up:
             "token": self._settings.api_token.reveal(),
             "users": list(beginning.users),
             "edge_kind": self._settings.edge,
+            "varnish_secret": self._settings.varnish_secret.reveal(),
             "profile": self._settings.edge_profile,
             "metrics": {name: f"{url_of(self._sockets[f'{name}_ops'])}/metrics" for name in plan.OWN_OPS},
             "pids": self._pids(),

@@ -24,6 +24,14 @@ def test_hostile_html_keeps_its_text_and_loses_its_teeth() -> None:
         assert attack not in result
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["<table><tr><td>one</td><td>two</td></tr></table>", "<TABLE><TR><TD>one<TD>two</TABLE>", "<div>one</div>two"],
+)
+def test_words_that_a_removed_tag_parted_stay_apart(content: str) -> None:
+    assert cleaned(content).split() == ["one", "two"]
+
+
 def test_only_images_of_allowed_hosts_are_kept() -> None:
     result = cleaned(HOSTILE_HTML)
     assert result.count("<img") == 1
