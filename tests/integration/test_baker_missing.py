@@ -149,7 +149,7 @@ async def test_a_deleted_user_is_gone_and_their_posts_with_them(house: House, ba
     assert titles(await baker.get("/feed/ada")) == []
 
 
-async def test_a_private_feed_is_404_in_the_public_tree_while_its_authors_posts_stay(house: House, baker: Baker) -> None:
+async def test_a_private_feed_is_404_in_the_public_tree_and_its_authors_posts_stay(house: House, baker: Baker) -> None:
     await ada_follows_grace(house)
     assert (await baker.get("/feed/grace")).status_code == 200
     await house.read(PutSettings(user="grace", feed_visibility="private"))
