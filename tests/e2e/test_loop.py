@@ -180,6 +180,19 @@ def test_following_next_url_gives_every_post_once(demo: Running, at: int) -> Non
     assert len(found) == min(wanted, MAX_PAGES * PAGE)
 
 
+def test_varnish_is_told_once_more_what_may_have_been_on_its_way(over_varnish: Running) -> None:
+    def second_taps() -> float:
+        lines = httpx.get(over_varnish.found["metrics"]["invalidator"]).text.splitlines()
+        told = [line for line in lines if line.startswith("edgebake_items_total{") and 'tap="second"' in line]
+        return sum(float(line.rpartition(" ")[2]) for line in told)
+
+    make_users(over_varnish, ["courier"], [])
+    before = second_taps()
+    over_varnish.read("/feed/courier")
+    over_varnish.until_live(over_varnish.publish("courier", "On its way"))
+    assert second_taps() > before, "the feed left the origin a moment before"
+
+
 def test_a_varnish_that_dies_is_started_again_with_nothing_in_it(over_varnish: Running) -> None:
     make_users(over_varnish, ["survivor"], [])
     first = over_varnish.pids()["edge"]
