@@ -15,7 +15,7 @@ FEED = "/feed/bob"
 def tiered(tmp_path: Path) -> Iterator[Running]:
     """An `edgebake up` whose locations drop at once what the regional cache drops a second later."""
     settings = {"EDGE_LOCATIONS": ",".join(LOCATIONS), "TIERS": "2", "EDGE_EFFECTS": "regional=1"}
-    with up(tmp_path / "data", **settings) as running:
+    with up(tmp_path / "data", others=None, **settings) as running:
         yield running
 
 
