@@ -1,5 +1,6 @@
 """What faces the viewers: chooses the behaviour, refuses, asks its cache, and tells each viewer what is for them."""
 
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from itertools import chain
@@ -23,6 +24,8 @@ from cdn.local.tier import NO_LIFE, OK, PLAIN, Tier
 from cdn.local.viewer import NOT_IN_304, is_unchanged, value_of
 from cdn.signing import Denial
 
+is_host = re.compile(rb"(?:[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?").fullmatch
+"""A name or an address, and perhaps a port (RFC 9110 §7.2); none is what HTTP/1.0 sends."""
 MAX_URL = 8_192
 MAX_REQUEST = 20_480
 """Bytes of path, query string and headers together."""
@@ -140,6 +143,8 @@ def _malformed(request: Request, path: str) -> Refusal | None:
         return Refusal(413, f"A URL may have {MAX_URL} bytes, a request without its body {MAX_REQUEST}.".encode())
     if not path.isascii() or not path.isprintable() or " " in path:
         return Refusal(400, b"The path is not percent-encoded.")
+    if not is_host(request.headers.get(b"host", b"")):  # or a path in it would be part of what a signature is for
+        return Refusal(400, b"The Host header names no host.")
     if scope["method"] not in methods:
         told = f"The edge takes {', '.join(methods)} here, not {scope['method']}."
         return Refusal(403, told.encode(), word=DetailedType.INVALID_REQUEST_METHOD)

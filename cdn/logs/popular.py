@@ -12,6 +12,8 @@ from cdn.logs.tally import Tally
 
 PATHS = 100_000
 """Paths whose name is remembered."""
+LONG = 200
+"""Bytes of a path that are worth remembering: ours have fewer, and anybody may ask for 8 kB of anything."""
 
 
 class Popular:
@@ -46,9 +48,10 @@ class Popular:
             if len(self.tallies) >= 2 * self._most:
                 self._forget()
             tally = self.tallies[name] = Tally(lacks=self._lost)
-        if len(self._by_path) >= PATHS:
-            self._by_path.clear()
-        self._by_path[path] = tally
+        if len(path) <= LONG:
+            if len(self._by_path) >= PATHS:
+                self._by_path.clear()
+            self._by_path[path] = tally
         return tally
 
     def _forget(self) -> None:

@@ -18,6 +18,12 @@ from cdn.logs.request import Request, outcome_of
 LONGEST_LINE = 131_072
 """Bytes. CloudFront logs no request with a URL over 8,192 bytes or headers over 20,480 (AWS's guide, "Standard logging
 reference"), and may spell a byte with three."""
+FIRST_YEAR, LAST_YEAR = 1990, 2200
+"""Years of which a log may tell; any other is damage."""
+MOST_DIGITS = 15
+"""Digits of a size: a petabyte is no answer."""
+LONG = 400
+"""Bytes of a text that are worth remembering: user agents have fewer, and anybody may send 20 kB of anything."""
 REMEMBERED = 100_000
 NEEDED = (b"date", b"time", b"cs-uri-stem", b"cs-method", b"sc-status", b"sc-bytes")
 """What every field set has had since 2011."""
@@ -40,9 +46,10 @@ class Remembered(dict[bytes, Value], Generic[Value]):
     def __missing__(self, text: bytes) -> Value:
         """Find out. Raises what ``meaning`` does."""
         value = self._meaning(text)
-        if len(self) >= REMEMBERED:
-            self.clear()
-        self[text] = value
+        if len(text) <= LONG:
+            if len(self) >= REMEMBERED:
+                self.clear()
+            self[text] = value
         return value
 
 
@@ -154,14 +161,18 @@ def blocks(chunks: Iterator[bytes]) -> Iterator[list[bytes]]:
 
 def _midnight(date: bytes) -> int:
     try:
-        return timegm(strptime(date.decode("ascii"), "%Y-%m-%d"))
+        day = strptime(date.decode("ascii"), "%Y-%m-%d")
+        if not FIRST_YEAR <= day.tm_year <= LAST_YEAR:
+            raise ValueError
+        return timegm(day)
     except ValueError:
         raise ValueError(f"the date is {_brief(date)}, not as in 2026-11-21") from None
 
 
 def _time(time: bytes) -> int:
     hour, minute, second = time[:2], time[3:5], time[6:]
-    if len(time) != 8 or time[2::3] != b"::" or not (hour + minute + second).isdigit():
+    is_spelt = len(time) == 8 and time[2::3] == b"::" and (hour + minute + second).isdigit()
+    if not is_spelt or hour > b"23" or minute > b"59" or second > b"60":
         raise ValueError(f"the time is {_brief(time)}, not as in 15:04:05")
     return int(hour) * 3600 + int(minute) * 60 + int(second)
 
@@ -173,8 +184,8 @@ def _status(status: bytes) -> int:
 
 
 def _size(size: bytes) -> int:
-    if not size.isdigit():
-        raise ValueError(f"sc-bytes is {_brief(size)}, not a number")
+    if not size.isdigit() or len(size) > MOST_DIGITS:
+        raise ValueError(f"sc-bytes is {_brief(size)}, not a number of up to {MOST_DIGITS} digits")
     return int(size)
 
 

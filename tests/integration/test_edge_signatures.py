@@ -54,6 +54,15 @@ async def test_what_is_held_is_closed_too() -> None:
         assert (await world.get("/private/ada", Cookie=cookies(world, "ada"))).x_cache == "Hit"
 
 
+async def test_a_host_with_a_path_in_it_opens_nobody_elses_feed() -> None:
+    async with guarded() as world:
+        host = world.proxy_url.removeprefix("http://")
+        for told in (f"{host}/private/ada/x", f"{host}?", f"ada@{host}", f"{host}, {host}", f"{host}#"):
+            reply = await world.get("/private/bob", Cookie=cookies(world, "ada"), Host=told)
+            assert reply.status == 400, told
+        assert world.origin.requests == []
+
+
 async def test_a_signed_cookie_opens_its_paths_and_neither_it_nor_its_key_reaches_the_origin() -> None:
     async with guarded() as world:
         reply = await world.get("/private/ada", Cookie=f"a=b; {cookies(world, 'ada')}")

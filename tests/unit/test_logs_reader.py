@@ -8,7 +8,8 @@ import pytest
 from cdn.accesslog import FIELDS
 from cdn.logs.damage import Damage
 from cdn.logs.files import LogFile, on_disk
-from cdn.logs.reader import LONGEST_LINE, Reader, blocks
+from cdn.logs.popular import Popular
+from cdn.logs.reader import LONGEST_LINE, Reader, Remembered, blocks
 from cdn.logs.request import Outcome, Request, asked
 
 SAMPLES = Path(__file__).parents[1] / "data" / "cloudfront_logs"
@@ -136,8 +137,11 @@ def test_where_chunks_end_makes_no_difference(size: int) -> None:
         ("date", "2026-02-30", "the date is '2026-02-30', not as in 2026-11-21"),
         ("time", "15:04", "the time is '15:04', not as in 15:04:05"),
         ("time", "-1:04:05", "the time is '-1:04:05', not as in 15:04:05"),
+        ("time", "99:99:99", "the time is '99:99:99', not as in 15:04:05"),  # a day later, in the year 10000
+        ("date", "0001-01-01", "the date is '0001-01-01', not as in 2026-11-21"),
+        ("sc-bytes", "9" * 400, f"sc-bytes is '{'9' * 30}', not a number of up to 15 digits"),
         ("sc-status", "OK", "the status is 'OK', not as in 200"),
-        ("sc-bytes", "many", "sc-bytes is 'many', not a number"),
+        ("sc-bytes", "many", "sc-bytes is 'many', not a number of up to 15 digits"),
         ("sc-bytes", "12\t13", "it has 34 fields, #Fields names 33"),
     ],
 )
@@ -170,3 +174,14 @@ def test_a_line_without_end_is_cut_and_what_follows_is_read() -> None:
 def test_a_path_is_what_the_viewer_asked_for() -> None:
     assert asked(b"/tag/caf%25C3%25A9") == "/tag/caf%C3%A9"
     assert asked(b"/feed/%FF") == "/feed/�"
+
+
+def test_what_is_long_is_not_remembered() -> None:
+    lengths: Remembered[int] = Remembered(len)
+    assert [lengths[text] for text in (b"short", b"l" * 20_000, b"l" * 20_000)] == [5, 20_000, 20_000]
+    assert list(lengths) == [b"short"]
+    popular = Popular(lambda path: path[:9].decode(), most=10)
+    for path in (b"/feed/ada", b"/feed/ada" + b"?" * 8_000):
+        popular.of(path)
+    assert [name for name, _ in popular.top(10)] == ["/feed/ada"]
+    assert list(popular._by_path) == [b"/feed/ada"]
