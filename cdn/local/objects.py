@@ -46,7 +46,7 @@ class Object(Held):
     @property
     def size(self) -> int:
         """The bytes it is counted with."""
-        fixed = OVERHEAD + TAG_OVERHEAD * len(self.tags)
+        fixed = OVERHEAD + TAG_OVERHEAD * len(self.tags) + len(self.key.path) + sum(map(len, self.key.extra))
         return fixed + len(self.body) + 2 * sum(len(name) + len(value) for name, value in self.origin_headers)
 
 

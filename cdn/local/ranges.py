@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 HELD = re.compile(rb"bytes (\d+)-(\d+)/(\d+)")
-SPEC = re.compile(r"(\d*)-(\d*)")
+SPEC = re.compile(r"(\d{0,18})-(\d{0,18})", re.ASCII)
 BOUNDARY = b"CloudFront-part"
 
 

@@ -192,6 +192,7 @@ def test_a_signed_url_is_judged_by_itself_whatever_the_cookies_say() -> None:
         b'{"Statement":[]}',
         b'{"Statement":[{"Resource":"*","Condition":{}}]}',  # it has to end
         b'{"Statement":[{"Resource":"*","Condition":{"DateLessThan":{"AWS:EpochTime":"1800000000"}}}]}',
+        b'{"Statement":[{"Resource":null,"Condition":{"DateLessThan":{"AWS:EpochTime":1800000000}}}]}',
         b'{"Statement":[{"Resource":7,"Condition":{"DateLessThan":{"AWS:EpochTime":1800000000}}}]}',
         b'{"Statement":[{"Condition":{"DateLessThan":{"AWS:EpochTime":1},"IpAddress":{"AWS:SourceIp":"::1/128"}}}]}',
         b'{"Statement":[{"Condition":{"DateLessThan":{"AWS:EpochTime":1},"IpAddress":{"AWS:SourceIp":1}}}]}',

@@ -118,6 +118,8 @@ async def test_a_refusal_says_what_to_do_and_nobodys_200_counts_but_our_vcls(
         (told(Tag_Header="Surrogate-Key"), "set EDGEBAKE_TAG_HEADER to 'Surrogate-Key'"),
         (told(Origin_Timeout="5s"), "origin_timeout '5s'.*EDGEBAKE_ORIGIN_TIMEOUT has as '2': set it to '2s'"),
         (told(Origin_Timeout=""), "origin_timeout ''"),
+        (told(Max_Ttl="600"), "max_ttl '600'"),  # which Varnish takes for its default: no unit, no duration
+        (told(Max_Ttl="1e+03s"), "max_ttl '1e"),
         (told(Max_Ttl="86400s"), "max_ttl '86400s'.*EDGEBAKE_MAX_TTL has as '3600'"),
     ],
 )
