@@ -74,7 +74,7 @@ def read_policy(policy: bytes) -> Grant | None:
         until = _time(condition.pop("DateLessThan"))
         since = _time(condition.pop("DateGreaterThan")) if "DateGreaterThan" in condition else None
         address = str(_network(condition.pop("IpAddress")["AWS:SourceIp"])) if "IpAddress" in condition else None
-        resource = statement["Resource"] if "Resource" in statement else None
+        resource = statement.get("Resource")
         is_text = isinstance(resource, str) or "Resource" not in statement  # null is nobody's wish for everything
         if condition or not is_text:
             return None
