@@ -247,4 +247,5 @@ def _read_origin(node: Json) -> OriginSettings:
         shield=shield.get("OriginShieldRegion") if shield.get("Enabled") else None,
         custom_headers=tuple(each["HeaderName"] for each in items(node.get("CustomHeaders"))),
         private=bool(vpc or node.get("OriginAccessControlId") or own.get("OriginAccessIdentity")),
+        protocol=own.get("OriginProtocolPolicy", ""),
     )

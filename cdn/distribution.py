@@ -130,6 +130,8 @@ class OriginSettings:
     """Names of the headers that CloudFront adds, such as the secret one."""
     private: bool = False
     """Whether nobody else can reach it: a VPC origin, or a bucket with an origin access control."""
+    protocol: str = field(default="", compare=False)
+    """How CloudFront speaks to it: ``https-only``, ``http-only`` or ``match-viewer``; no cache depends on it."""
 
 
 @dataclass(frozen=True, slots=True)

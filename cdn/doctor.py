@@ -13,10 +13,11 @@ from cdn.finding import Finding, Severity
 
 PUBLIC = ("/feed/ada", "/feed/ada/feed.json", "/feed/ada/after/p1/feed.atom", "/author/ada", "/post/p1")
 """Paths of public artifacts, one of each kind."""
-PRIVATE = ("/private/ada", "/private/ada/feed.json", "/private/ada/after/p1/feed.atom")
+PRIVATE = ("/private/ada/", "/private/ada/feed.json", "/private/ada/after/p1/feed.atom")
 CLOSED = ("/", "/api/users/ada", "/ops", "/metrics", "/readyz", "/wp-login.php")
 """Paths that have to end at the edge."""
 
+HERE = ("127.0.0.1", "localhost", "::1")
 SHIELDED_TIERS = 3
 """Caches between a browser and the origin where Origin Shield is on [origin-shield]."""
 
@@ -60,7 +61,19 @@ def notes(distribution: Distribution) -> list[str]:
         else "Origin Shield is off: each regional cache asks the origin for itself. It pays where feeds are read from "
         "many regions.",
         "A web ACL is set." if distribution.web_acl else "No web ACL: nothing limits the rate of one address.",
+        *(
+            f"CloudFront may speak plain HTTP to '{origin.domain}' (OriginProtocolPolicy '{origin.protocol}'): private "
+            "feeds and the secret header go in the clear between them. Give the origin a name and a certificate first."
+            for origin in _in_the_clear(distribution)
+        ),
     ]
+
+
+def _in_the_clear(distribution: Distribution) -> list[OriginSettings]:
+    """Return the origins of private feeds that are asked without TLS, over a network that others share."""
+    names = {behavior.origin for behavior in reached(distribution) if behavior.key_groups}
+    asked = [origin for origin in distribution.origins if origin.id in names and not origin.private]
+    return [each for each in asked if each.protocol in ("http-only", "match-viewer") and each.domain not in HERE]
 
 
 def reached(distribution: Distribution) -> list[Behavior]:

@@ -263,6 +263,14 @@ def test_a_default_behaviour_with_an_origin_of_its_own_is_well() -> None:
     assert codes(told) == []
 
 
+def test_private_feeds_in_the_clear_between_edge_and_origin_are_noted() -> None:
+    told = deepcopy(TEMPLATES_OWN)
+    (origin,) = items(config(told)["Origins"])
+    for protocol, count in (("https-only", 0), ("http-only", 1), ("match-viewer", 1)):
+        origin["CustomOriginConfig"]["OriginProtocolPolicy"] = protocol
+        assert sum("in the clear" in note for note in notes(awsjson.parse(told))) == count, protocol
+
+
 def test_shield_and_web_acl_are_noted_and_judged_by_nobody() -> None:
     assert ["off" in note or "No web ACL" in note for note in notes(ours())] == [True, True]
     assert "eu-west-1" in notes(ours(shield="eu-west-1"))[0]
