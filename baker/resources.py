@@ -16,6 +16,9 @@ from feeds.model import TAG, Epoch, Site, Sources, User
 from feeds.tick import Tick
 from feeds.truth import Truth
 
+READS = 2
+"""How often users are read who had no copy: many are read together, and a drop in any of their shards comes between."""
+
 T = TypeVar("T")
 
 
@@ -101,13 +104,13 @@ class Resources:
         """Read the users that the bakes of a turn of the loop ask for: one query costs little more for many."""
         found: dict[str, User] = {}
         for keep, users in _by_keep(asked):
-            found |= await self._truth.users(users, keep=keep)
+            found |= await self._truth.users(users, keep=keep, reads=READS)
         return [found.get(missing.user) for missing in asked]
 
     async def _read_sources(self, asked: list[Missing]) -> list[Sources]:
         found: dict[str, Sources] = {}
         for keep, users in _by_keep(asked):
-            found |= await self._truth.sources_of(users, keep=keep)
+            found |= await self._truth.sources_of(users, keep=keep, reads=READS)
         return [found[missing.user] for missing in asked]
 
 

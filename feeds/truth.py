@@ -6,6 +6,7 @@ stay that the drop was not about.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from math import inf
 from typing import TypeVar
 
 from redis.asyncio import Redis
@@ -37,25 +38,28 @@ class Truth:
 
         return await self._through(lambda: self.record.posts(ids), writes)
 
-    async def users(self, ids: Sequence[str], *, keep: bool = True) -> dict[str, User]:
-        """Read users and, if they are to be kept, write their copies; unknown ones are left out."""
+    async def users(self, ids: Sequence[str], *, keep: bool = True, reads: float = inf) -> dict[str, User]:
+        """Read users and, if they are to be kept, write their copies; unknown ones are left out.
+
+        ``reads``: how often at the most; then what drops came between has no copy, which is right where it had none.
+        """
 
         def writes(found: Mapping[str, User], seen: Seen) -> list[scripts.Command]:
             return copies.writes(map(copies.of_user, found.values()), seen)
 
-        return await self._through(lambda: self.record.users(ids), writes, keep=keep)
+        return await self._through(lambda: self.record.users(ids), writes, keep=keep, reads=reads)
 
     async def sources(self, user: str, *, keep: bool = True) -> Sources:
         """Read what a user's feed draws from and, if it is to be kept, write its copy."""
         return (await self.sources_of([user], keep=keep))[user]
 
-    async def sources_of(self, users: Sequence[str], *, keep: bool = True) -> dict[str, Sources]:
-        """Read what users' feeds draw from and, if that is to be kept, write its copies."""
+    async def sources_of(self, users: Sequence[str], *, keep: bool = True, reads: float = inf) -> dict[str, Sources]:
+        """Read what users' feeds draw from and, if that is to be kept, write its copies; ``reads`` as of users."""
 
         def writes(found: Mapping[str, Sources], seen: Seen) -> list[scripts.Command]:
             return copies.writes(map(copies.of_sources, found.values()), seen)
 
-        return await self._through(lambda: self.record.sources_of(users), writes, keep=keep)
+        return await self._through(lambda: self.record.sources_of(users), writes, keep=keep, reads=reads)
 
     async def site(self) -> Site:
         """Read the site and write its copy."""
@@ -75,11 +79,17 @@ class Truth:
         return {source: (pulled.name, pulled.state) for source, pulled in found.sources.items()}
 
     async def _through(
-        self, read: Callable[[], Awaitable[T]], writes: Callable[[T, Seen], list[scripts.Command]], *, keep: bool = True
+        self,
+        read: Callable[[], Awaitable[T]],
+        writes: Callable[[T, Seen], list[scripts.Command]],
+        *,
+        keep: bool = True,
+        reads: float = inf,
     ) -> T:
-        """Read the truth and write it, as often as a drop comes between."""
+        """Read the truth and write it, as often as a drop comes between, and ``reads`` times at the most."""
         while True:
             seen = await self.copies.look()
             found = await read()
-            if not keep or TOO_LATE not in await scripts.execute(self._redis, writes(found, seen)):
+            reads -= 1
+            if not keep or TOO_LATE not in await scripts.execute(self._redis, writes(found, seen)) or reads <= 0:
                 return found

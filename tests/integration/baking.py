@@ -99,9 +99,9 @@ class SlowRecord(Record):
         await self._turnstile.through("posts")
         return found
 
-    async def sources(self, user: str) -> Sources:
-        """Read what a user's feed draws from."""
-        found = await super().sources(user)
+    async def sources_of(self, users: Sequence[str]) -> dict[str, Sources]:
+        """Read what users' feeds draw from."""
+        found = await super().sources_of(users)
         await self._turnstile.through("sources")
         return found
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from baker.drawn import Draws
 from baker.reads import First
-from baker.resources import Resources
+from baker.resources import READS, Resources
 from feeds import keys
 from feeds.command import Follow, PutUser
 from feeds.model import Sources, User
@@ -56,3 +56,26 @@ async def test_a_guest_who_is_read_with_others_leaves_no_copies(house: House) ->
     for user, there in (("ada", 1), ("eve", 0)):
         assert await house.redis.exists(keys.user(user)) == there
         assert await house.redis.exists(keys.sources(user)) == there
+
+
+class Dropping(Asked):
+    """The system of record, while copies of somebody else are dropped at each read of it."""
+
+    def __init__(self, record: Record, house: House) -> None:
+        super().__init__(record)
+        self._house = house
+
+    async def sources_of(self, users: Sequence[str]) -> dict[str, Sources]:
+        """Read sources, and drop copies in all their shards meanwhile."""
+        found = await super().sources_of(users)
+        await self._house.copies.drop([keys.sources(user) for user in USERS])
+        return found
+
+
+async def test_drops_that_come_all_the_time_let_bakes_end(house: House) -> None:
+    await house.record.apply([PutUser(user=user, name=user) for user in USERS])
+    record = Dropping(house.record, house)
+    resources = Resources(Truth(house.redis, record), Draws(own=True))
+    await asyncio.gather(*(resources.drawn(user, NOTHING, keep=True) for user in USERS))
+    assert len(record.asked) == READS
+    assert not await house.redis.exists(*map(keys.sources, USERS)), "what may be old by now is no copy"
