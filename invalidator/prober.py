@@ -332,7 +332,7 @@ class Prober:
             for probe in case.probes:
                 probe.held = holds(probe.before, case.needed(probe.user), case.readable_ms)
         case.sent_ms = case.sent_ms or int(row.get(b"sent", 0))
-        if case.sent_ms and not under_way:
+        if case.sent_ms and (b"live" in row or not under_way):  # what is live is complete, whatever goes again
             case.done_ms = case.done_ms or self._now_ms()
         if b"live" in row and not case.known_ms:
             case.live_ms, case.known_ms = int(row[b"live"]), self._now_ms()

@@ -29,6 +29,7 @@ class Scenario:
     def __init__(self, running: Running) -> None:
         self._running = running
         self._posts: dict[str, str] = {}
+        self._changes: list[str] = []
         self.seen: list[str] = []
 
     def run(self) -> list[str]:
@@ -40,14 +41,22 @@ class Scenario:
 
     def write(self, *writes: tuple[str, str, Mapping[str, object] | None]) -> None:
         """Write with method, path and body, and wait until that is live."""
-        self._running.until_live(*[self._running.write(*write) for write in writes])
+        self._until_live(*[self._running.write(*write) for write in writes])
 
     def publish(self, author: str, title: str) -> None:
         """Publish a post under its title, and wait until that is live."""
         answer = self._running.api.post("/api/posts", json={"author": author, "title": title})
         assert answer.status_code == 202, answer.text
         self._posts[title] = answer.json()["id"]
-        self._running.until_live(answer.json()["change"])
+        self._until_live(answer.json()["change"])
+
+    def until_all_are_live(self) -> None:
+        """Return once all changes so far are live, those too that Redis forgot and that are delivered again."""
+        self._running.until_live(*self._changes)
+
+    def _until_live(self, *changes: str) -> None:
+        self._changes += changes
+        self._running.until_live(*changes)
 
     def post(self, title: str) -> str:
         """Return the id of the post that was published under a title."""
@@ -190,6 +199,7 @@ def redis_is_flushed(scenario: Scenario) -> None:
     """It knows no artifact any more, so all of them go with the next change."""
     scenario.flush_redis()
     scenario.publish("ada", "Three")
+    scenario.until_all_are_live()
     both(scenario)
     both(scenario)
 
