@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tests.simulation.house import Wrongs
 
 SHARDS = 4
-LEANS = ("publish", "edit", "forget", "day")
 
 
 def main() -> None:
@@ -25,7 +24,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--wrong", default="", help="with this wrong part in place of the real one (see wrongs.py)")
-    parser.add_argument("--lean", default="", choices=("", *LEANS), help="what people write, and only that")
+    parser.add_argument("--kind", default="", help="only seeds whose schedules are of this kind (see mix.py)")
     parser.add_argument("--seconds", type=float, default=0, help="end after so many seconds of CPU time")
     parser.add_argument("--until-found", action="store_true", help="end with the first schedule that fails")
     given = parser.parse_args()
@@ -39,15 +38,15 @@ def main() -> None:
     import feeds.ids
 
     cdn.keys.SHARDS = feeds.ids.SHARDS = SHARDS
-    sys.exit(replay(given.seed, given.wrong, given.lean) if given.seed is not None else many(given))
+    sys.exit(replay(given.seed, given.wrong) if given.seed is not None else many(given))
 
 
-def replay(seed: int, wrong: str, lean: str) -> int:
+def replay(seed: int, wrong: str) -> int:
     """Run one schedule and print what happened in it."""
     from tests.simulation.schedule import Schedule
     from tests.simulation.wrongs import WRONGS
 
-    schedule = Schedule(seed, WRONGS[wrong] if wrong else None, lean=lean, traced=True)
+    schedule = Schedule(seed, WRONGS[wrong] if wrong else None, traced=True)
 
     class Say(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -67,31 +66,34 @@ def replay(seed: int, wrong: str, lean: str) -> int:
 def many(given: argparse.Namespace) -> int:
     """Run many schedules; print a line of JSON for each that fails, and one for all."""
     import gc
+    import itertools
     import time
 
+    from tests.simulation.mix import kind_of
     from tests.simulation.schedule import Schedule
     from tests.simulation.wrongs import WRONGS
 
     logging.disable(logging.CRITICAL)
-    failure(given.first, given.lean)  # what all share is made by the first one
+    failure(given.first)  # what all share is made by the first one
     gc.collect()
     gc.freeze()
     gc.disable()  # a schedule is one heap, thrown away at once
     wrongs = WRONGS[given.wrong] if given.wrong else None
     total = {"ran": 0, "failed": 0, "changes": 0, "items": 0, "judged": 0, "seconds": 0.0}
-    for seed in range(given.first, given.first + given.count):
+    seeds = (seed for seed in itertools.count(given.first) if given.kind in ("", kind_of(seed)))
+    for seed in itertools.islice(seeds, given.count):
         if given.seconds and time.process_time() > given.seconds:
             break
         total["ran"] += 1
         if total["ran"] % 20 == 0:
             gc.collect()
         try:
-            outcome = Schedule(seed, wrongs, lean=given.lean).run()
+            outcome = Schedule(seed, wrongs).run()
         except Exception as error:
-            if wrongs and failure(seed, given.lean) is not None:
+            if wrongs and failure(seed) is not None:
                 continue  # it fails with the real part too
             total["failed"] += 1
-            again = failure(seed, given.lean, wrongs) == (type(error).__name__, str(error))
+            again = failure(seed, wrongs) == (type(error).__name__, str(error))
             told = {"seed": seed, "error": type(error).__name__, "text": str(error), "again": again}
             print(json.dumps(told), flush=True)
             if given.until_found:
@@ -103,12 +105,12 @@ def many(given: argparse.Namespace) -> int:
     return 1 if total["failed"] else 0
 
 
-def failure(seed: int, lean: str, wrongs: "Wrongs | None" = None) -> tuple[str, str] | None:
+def failure(seed: int, wrongs: "Wrongs | None" = None) -> tuple[str, str] | None:
     """Return how a schedule fails; None where it passes."""
     from tests.simulation.schedule import Schedule
 
     try:
-        Schedule(seed, wrongs, lean=lean).run()
+        Schedule(seed, wrongs).run()
     except Exception as error:
         return type(error).__name__, str(error)
     return None

@@ -1,8 +1,8 @@
 """What goes wrong in a schedule, each in some schedules and not in others."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any, Protocol
 
 from tests.simulation import editions, writes
 from tests.simulation.house import House
@@ -11,7 +11,14 @@ from tests.simulation.oracle import Oracle
 FORWARD_S = 0.2
 """How far the clock of Redis steps forward at most: by half of what the transit time has as its margin."""
 
-Fault = Callable[[float], Coroutine[Any, Any, None]]
+
+class Fault(Protocol):
+    """Something that goes wrong in a schedule of so many seconds."""
+
+    __name__: str
+
+    def __call__(self, span: float, /) -> Coroutine[Any, Any, None]:
+        """Go wrong."""
 
 
 def clear(house: House) -> None:
@@ -32,8 +39,8 @@ class Faults:
         self._say = say
         self._random = house.random
 
-    def drawn(self, share: float) -> list[Fault]:
-        """Draw the faults of this schedule: none, or some in that share of schedules."""
+    def drawn(self, share: float, sure: Collection[str] = ()) -> list[Fault]:
+        """Draw the faults of this schedule: those that are sure by name, and in that share of schedules others."""
         kinds: list[tuple[float, Fault]] = [
             (0.3, self.kills),
             (0.25, self.freezes),
@@ -48,7 +55,8 @@ class Faults:
             (0.15, self.deploys),
         ]
         calm = self._random.random() >= share
-        return [fault for chance, fault in kinds if self._random.random() < chance and not calm]
+        some = [fault for chance, fault in kinds if self._random.random() < chance and not calm]
+        return some + [fault for _, fault in kinds if fault.__name__ in sure and fault not in some]
 
     async def _some_time(self, span: float) -> None:
         await asyncio.sleep(self._random.uniform(0.5, span))

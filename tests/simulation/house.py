@@ -81,6 +81,7 @@ class House:
         self.fast = Network(loop, random, self.server, scene.fast)
         self.slow = Network(loop, random, self.server, scene.slow)
         self.database = scene.database
+        self.records = scene.records or scene.database
         self.pace = scene.pace
         longest_ms = settings.freshness.horizon_ms + settings.transit_ms
         self.causes = Causes(self.server, EDGE, longest_ms=longest_ms, overflow_items=settings.overflow_items)
@@ -122,7 +123,10 @@ class House:
 
     def desk(self, *, calm: bool = False) -> Any:
         """Return the record as one process reaches it; ``calm``: it never fails."""
-        return Desk(self.random, self.books, Weather(self.database.mean_s, slow=0.0) if calm else self.database)
+        return self._desk(Weather(self.database.mean_s, slow=0.0) if calm else self.database)
+
+    def _desk(self, weather: Weather) -> Any:
+        return Desk(self.random, self.books, weather)
 
     def redis(self, network: Network, desk: Any) -> Any:
         """Return a client of a process of its own, which compares epochs."""
@@ -145,7 +149,7 @@ class House:
         self.bakers[number] = self.loop.spawn(f"baker {number}", lambda: self._bake(number))
 
     async def _work(self, number: int) -> None:
-        desk, name = self.desk(), f"worker-{number}-{self.loop.here().pid}"
+        desk, name = self._desk(self.records), f"worker-{number}-{self.loop.here().pid}"
         redis, stop = self.redis(self.slow, desk), asyncio.Event()
         api: Any = Api(self.cdn, self.random)
         with replaced({"edgebake.workers.consumer": lambda: name}):

@@ -1,23 +1,25 @@
 """What a schedule is drawn to be: a moment of a few people, where every trip may be held up, or a long day of many.
 
+Which it is says ``mix.py``; ``directed.py`` has moments that are made for one race each.
+
 A race between a bake and a change needs one of them to wait, somewhere, for as long as all of the other takes. On a
 day waiting is drawn evenly, and most of it hits what does not matter. In a moment there is only what could meet: one
 author, two readers, a change or some of the same kind, reads around them; a trip takes milliseconds, and now and then
 one is held up for longer than everything else together.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.simulation.edge import Whims
 from tests.simulation.wire import Weather
 from tests.simulation.writes import PEOPLE, PULLED, Cast
 
-MOMENTS = 0.97
-"""Share of schedules that are moments."""
-
 CUT_S = 1.0
 """Seconds after which edges cut an answer of the origin off."""
+
+ALL = 1000
+"""Pages: all that there are."""
 
 MEAN_S = 0.003
 """Seconds that a trip of a moment takes in the mean, in each direction."""
@@ -25,21 +27,29 @@ MEAN_S = 0.003
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often is looked by loops that nobody woke, in seconds, and for how long a worker's entries are its own."""
+    """How often is looked by loops that nobody woke, in seconds, and for how long a worker's entries are its own.
+
+    ``call_s`` is the time between two calls of the edge's API, 0: drawn.
+    """
 
     look_s: float = 1.0
     poll_s: float = 0.5
     block_ms: int = 1000
     lease_ms: int = 5000
+    call_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What a schedule consists of.
 
-    ``writes`` are when somebody writes; ``again`` is the share of writes that are like the first one. ``early`` and
-    ``stray`` reads come before the first write, and at any time; ``around`` each write there are so many more, the last
-    ``within_s`` after it. ``faults`` is the share of schedules in which something breaks.
+    ``writes`` are when somebody writes, ``kinds`` what, in turn, where that is not drawn; ``again`` is the share of
+    writes that are like the first one. ``early`` and ``stray`` reads come before the first write, and at any time; at
+    the times of ``fed`` readers' feeds are read. ``around`` each write there are so many more of what it may change,
+    and ``beside`` it so many of anything, the last ``within_s`` after it. ``forms`` are the formats that are read.
+    ``faults`` is the share of schedules in which something breaks; ``sure`` names faults that come in any case. At the
+    end, so many pages are ``asked`` of each baker, those first that were read last. ``records`` is the database as
+    workers reach it, where that is another one.
     """
 
     is_moment: bool
@@ -60,14 +70,17 @@ class Scene:
     whims: Whims
     tiers: int
     pace: Pace = field(default_factory=Pace)
+    kinds: tuple[str, ...] = ()
+    beside: int = 0
+    forms: tuple[str, ...] = ("", "/feed.json", "/feed.json", "/feed.atom")
+    sure: tuple[str, ...] = ()
+    asked: int = 4
+    fed: tuple[float, ...] = ()
+    records: Weather | None = None
 
 
-def drawn(random: Random, *, only_days: bool = False) -> Scene:
-    """Draw a scene."""
-    return _moment(random) if random.random() < MOMENTS and not only_days else _day(random)
-
-
-def _day(random: Random) -> Scene:
+def day(random: Random) -> Scene:
+    """Draw a day: everybody writes and reads, and everything is delayed alike."""
     workers, bakers = random.choice((1, 1, 2)), random.choice((1, 2, 2))
     span_s = random.uniform(2, 8)
     writes = tuple(random.uniform(0.5, span_s) for _ in range(random.randint(1, 7)))
@@ -89,10 +102,26 @@ def _day(random: Random) -> Scene:
         database=Weather(0.01, slow=0.0),
         whims=_whims(random, takes_s=random.choice((0.1, 0.8)), slow_s=random.choice((0.0, 0.0, 4.0)), mean_s=0.05),
         tiers=random.choice((1, 2, 2)),
+        asked=ALL,
     )
 
 
-def _moment(random: Random) -> Scene:
+def rich(random: Random) -> Scene:
+    """Draw a moment with twice as many reads: of anything beside a write, and of what it may change after it."""
+    scene = moment(random)
+    reads = random.choice((1, 2, 4))
+    return replace(
+        scene,
+        early=random.choice((0, 1, 2, 3)),
+        around=reads,
+        beside=reads,
+        within_s=random.choice((0.1, 0.3, 1.0)),
+        asked=ALL,
+    )
+
+
+def moment(random: Random) -> Scene:
+    """Draw a moment."""
     author, *readers = random.sample(PEOPLE, 3)
     author = random.choice((author, author, author, PULLED))
     begin_s = random.choice((0.3, 0.5, 2.0, 8.0))

@@ -11,7 +11,7 @@ from random import Random
 
 from edgebake.settings import Settings
 from feeds.change import Change, PostEdited, PostPublished, PostWithdrawn, ProfileChanged, SettingsChanged, subject_of
-from tests.simulation import scenes, writes
+from tests.simulation import mix, scenes, writes
 from tests.simulation.books import Books, Row
 from tests.simulation.edge import Stored, Unreachable
 from tests.simulation.faults import Faults, clear
@@ -25,17 +25,11 @@ PATIENCE_S = 120.0
 
 
 TRIES = 30
-READ = ("publish", "edit")
-"""What a search leans to for which everybody has read before."""
-
 ALONE = 0.3
 """Share of the reads around a write that are of a post's page, or of an author's."""
 
 BEFORE_S = 0.05
 """Seconds before a write from which on it is read what will change."""
-
-ASKED = 4
-"""Pages that each baker is asked for at the end of a moment, those first that were read last; of a day, all."""
 
 
 @dataclass(slots=True)
@@ -53,18 +47,16 @@ class Outcome:
 
 
 class Schedule:
-    """One schedule. ``wrongs`` stand in the place of real parts. ``lean``: all that is written is of this kind
-    (``writes.lean``)."""
+    """One schedule. ``wrongs`` stand in the place of real parts."""
 
-    def __init__(self, seed: int, wrongs: Wrongs | None = None, *, lean: str = "", traced: bool = False) -> None:
+    def __init__(self, seed: int, wrongs: Wrongs | None = None, *, traced: bool = False) -> None:
         self.outcome = Outcome(seed)
         self._traced = traced
-        self._lean = lean
         self._wrongs = wrongs or {}
         self.random = random = Random(seed)
         self.loop = loop = Loop(random)  # type: ignore[abstract]  # has what is asked of it
         epoch_s = EPOCH_S + random.uniform(0, 64)
-        self.scene = scene = scenes.drawn(random, only_days=lean == "day")
+        self.scene = scene = mix.drawn(seed, random)
         self.settings = Settings(
             edge="local",
             edge_profile="cloudfront",
@@ -72,7 +64,7 @@ class Schedule:
             feed_ttl=4,
             stale_while_revalidate=1,
             stale_if_error=1,
-            call_interval=random.choice((0.02, 0.2)),
+            call_interval=scene.pace.call_s or random.choice((0.02, 0.2)),
             origin_timeout=scenes.CUT_S,
             rolling_interval=0.2,
             recompute_every=0,
@@ -125,13 +117,13 @@ class Schedule:
         for number in range(scene.bakers):
             house.start_baker(number)
         early, late = scene.writes[0], scene.span_s
-        feeds = [f"/feed/{reader}/feed.json" for reader in scene.cast.readers if self._lean in READ]
+        feeds = [f"/feed/{reader}/feed.json" for reader in scene.cast.readers]
         tasks = [
-            *[asyncio.create_task(self._read_at(random.uniform(0.1, 0.2), path)) for path in feeds],
             *[asyncio.create_task(self._read_at(random.uniform(0.1, 0.9 * early))) for _ in range(scene.early)],
             *[asyncio.create_task(self._read_at(random.uniform(0, late))) for _ in range(scene.stray)],
-            *[asyncio.create_task(self._write_at(at)) for at in scene.writes],
-            *[asyncio.create_task(fault(late)) for fault in self.faults.drawn(scene.faults)],
+            *[asyncio.create_task(self._read_at(at, path)) for at in scene.fed for path in feeds],
+            *[asyncio.create_task(self._write_at(number, at)) for number, at in enumerate(scene.writes)],
+            *[asyncio.create_task(fault(late)) for fault in self.faults.drawn(scene.faults, scene.sure)],
         ]
         await asyncio.wait(tasks)
         for task in tasks:
@@ -142,7 +134,7 @@ class Schedule:
 
     def _near(self, change: Change) -> str:
         """Draw a page that a change may show on, in any format."""
-        random, form = self.random, self.random.choice(("", "/feed.json", "/feed.json", "/feed.atom"))
+        random, form = self.random, self.random.choice(self.scene.forms)
         said = set(subject_of(change).replace(",", "").split())
         near = [user for user in writes.PEOPLE if user in said]
         if isinstance(change, PostPublished | PostEdited | PostWithdrawn):
@@ -162,6 +154,8 @@ class Schedule:
         pages = [f"/feed/{user}/feed.json" for user in self.scene.cast.readers]
         if self.scene.is_moment:
             author, reader = self.scene.cast.authors[0], self.scene.cast.readers[0]
+            if self.scene.forms == ("",):
+                return [*(f"/feed/{user}" for user in self.scene.cast.readers), f"/author/{author}"]
             return [*pages, *pages, f"/feed/{reader}", f"/author/{author}/feed.json", f"/post/{posts[-1]}"]
         return [*pages, *pages, "/feed/ada", "/author/bob/feed.json", "/author/pop/feed.json", f"/post/{posts[-1]}"]
 
@@ -174,12 +168,13 @@ class Schedule:
         except Unreachable:
             self.say(f"nobody answered {path}")
 
-    async def _write_at(self, at: float) -> None:
+    async def _write_at(self, number: int, at: float) -> None:
         """Write, and read around that what may change."""
         random, scene = self.random, self.scene
         await asyncio.sleep(at - BEFORE_S)
-        drawn = Random(self.theme) if random.random() < scene.again and self._lean != "forget" else random
-        write = writes.lean(self._lean, drawn, self.house.wall_ms(), scene.cast)
+        drawn = Random(self.theme) if random.random() < scene.again else random
+        kind = scene.kinds[number % len(scene.kinds)] if scene.kinds else ""
+        write = writes.draw(drawn, self.house.wall_ms(), scene.cast, kind)
         planned = write(self.books.data)
         if planned is None:
             return
@@ -188,7 +183,8 @@ class Schedule:
             self._read_at(BEFORE_S + random.uniform(first, scene.within_s), self._near(planned[1]))
             for _ in range(scene.around)
         ]
-        await asyncio.gather(self._write(write), *reads)
+        beside = [self._read_at(random.uniform(0, BEFORE_S + scene.within_s)) for _ in range(scene.beside)]
+        await asyncio.gather(self._write(write), *reads, *beside)
 
     async def _write(self, write: writes.Write) -> None:
         await asyncio.sleep(BEFORE_S)
@@ -210,9 +206,7 @@ class Schedule:
             await asyncio.sleep(0.5)
         self.oracle.look(self.cdn, self.loop.time(), "at the end")
         paths = list(dict.fromkeys([*reversed(self.read), *self._paths()]))
-        if self.scene.is_moment:
-            paths = paths[:ASKED]
-        asked = [self._agree(number, path) for number in sorted(self.house.apps) for path in paths]
+        asked = [self._agree(number, path) for number in sorted(self.house.apps) for path in paths[: self.scene.asked]]
         await asyncio.gather(*asked)
 
     async def _agree(self, number: int, path: str) -> None:

@@ -8,33 +8,41 @@ from tests.simulation.runs import finished, started
 from tests.simulation.wrongs import WRONGS
 
 KNOWN: Mapping[str, int] = {
-    "a fence that always passes": 4,
-    "a fence noted after the first read": 83,
+    "a fence that always passes": 0,
+    "a fence noted after the first read": 10_247,
+    "a ledger read before the record": 8_655,
     "a ledger that does not look at living answers": 0,
-    "no second tap": 98,
-    "a batch reference hashed from its items": 8,
-    "memory hits that skip the fence": 8,
+    "a tag recorded before the data is readable": 38,
+    "a released pending entry with something newer in it": 14_819,
+    "no second tap": 100,
+    "a batch reference hashed from its items": 100,
+    "a copy written back without its floor": 6_760,
+    "a horizon of s-maxage alone": 36,
+    "templates that nobody compares with the current ones": 500,
+    "memory hits that skip the fence": 0,
 }
-"""In which schedule each was found: the search begins there. What a seed draws moves with product and simulation, and
-then it goes on to the next ones. The others hide too well for a run by default."""
+"""In which schedule each is found. What a seed draws moves with product and simulation: then the search goes on from
+there. One is missing: a shared tag sent by the first finished part."""
+
+KINDS: Mapping[str, str] = {
+    "a fence noted after the first read": "rich",
+    "a ledger read before the record": "rich",
+    "a shared tag sent by the first finished part": "parts",
+    "a released pending entry with something newer in it": "merged",
+    "a copy written back without its floor": "copies",
+    "a horizon of s-maxage alone": "horizon",
+    "templates that nobody compares with the current ones": "editions",
+}
+"""Of which kind the schedules are that are searched, for those that hide."""
 
 MORE = 3_000
 AFRESH = 1_000_000
 MANY = 20_000
 
 
-LEANS: Mapping[str, str] = {
-    "a shared tag sent by the first finished part": "publish",
-    "a released pending entry with something newer in it": "edit",
-    "a copy written back without its floor": "forget",
-    "a horizon of s-maxage alone": "day",
-}
-"""What people write in the search for those that hide: each needs one kind of change, in a narrow order of steps."""
-
-
 def found(wrong: str, first: int, count: int) -> None:
     """Run schedules with a wrong part until one fails that passes with the real one, and fails again when replayed."""
-    words = ("--first", first, "--count", count, "--wrong", wrong, "--lean", LEANS.get(wrong, ""))
+    words = ("--first", first, "--count", count, "--wrong", wrong, "--kind", KINDS.get(wrong, ""))
     failures, total = finished(started(*words, "--until-found"))
     assert failures, f"{wrong}: not found in {total['ran']} schedules from {first} on"
     print(f"{wrong}: found in schedule {failures[0]['seed']} ({failures[0]['error']})")

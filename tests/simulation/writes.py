@@ -1,6 +1,6 @@
 """What people do: writes to the books, each with the change that the real record would put into the outbox."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -60,8 +60,8 @@ def world(random: Random, now_ms: int, cast: Cast) -> Data:
     return data
 
 
-def draw(random: Random, now_ms: int, cast: Cast) -> Write:
-    """Draw a write."""
+def draw(random: Random, now_ms: int, cast: Cast, kind: str = "") -> Write:
+    """Draw a write, of a kind where one is named."""
     readers, everybody = cast.readers, tuple(dict.fromkeys((*cast.readers, *cast.authors)))
     people = tuple(user for user in everybody if user != PULLED)
     kinds: list[tuple[int, Callable[[], Write]]] = [
@@ -78,20 +78,18 @@ def draw(random: Random, now_ms: int, cast: Cast) -> Write:
         (1, lambda: site(rolling=random.random() < 0.5)),
         (1, lambda: erase(random.choice(people))),
     ]
+    named: Mapping[str, Callable[[], Write]] = {
+        "publish": lambda: publish(random, now_ms, cast),
+        "edit": lambda: edit(random),
+        "withdraw": lambda: withdraw(random),
+        "rename": lambda: rename(random.choice(cast.authors)),
+        "follow": lambda: follow(random.choice(readers), (*PEOPLE, PULLED).index(cast.authors[0]) + 1),
+        "privacy": lambda: privacy(random.choice(readers)),
+        "forget": lambda: invalidate(random.choice((*cast.authors, *readers, None)), rolling=False),
+    }
+    if kind:
+        return named[kind]()
     return random.choices([kind for _, kind in kinds], [weight for weight, _ in kinds])[0]()
-
-
-def lean(name: str, random: Random, now_ms: int, cast: Cast) -> Write:
-    """Draw a write: of one kind where a search leans to it."""
-    match name:
-        case "publish":
-            return publish(random, now_ms, cast)
-        case "edit":
-            return edit(random)
-        case "forget":  # what was changed is dropped, and read again
-            return random.choice((edit(random), invalidate(cast.readers[0], rolling=False)))
-        case _:
-            return draw(random, now_ms, cast)
 
 
 def _user(user: str, number: int) -> User:

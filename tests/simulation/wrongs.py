@@ -78,7 +78,7 @@ class Unlooked(Ledger):
 class WrittenLate(Truth):
     """What is read is written behind the back of whoever records: the tag comes before the data is readable (1c)."""
 
-    async def _through(self, read: Any, writes: Any, *, keep: bool = True) -> Any:
+    async def _through(self, read: Any, writes: Any, *, keep: bool = True, **more: Any) -> Any:
         seen = await self.copies.look()
         found = await read()
         if keep:
@@ -128,7 +128,7 @@ class Hashed(Api):
 class Unfloored(Truth):
     """A copy is written back under the floor of that moment, not the one from before the truth was read (2a)."""
 
-    async def _through(self, read: Any, writes: Any, *, keep: bool = True) -> Any:
+    async def _through(self, read: Any, writes: Any, *, keep: bool = True, **more: Any) -> Any:
         while True:
             found = await read()
             seen = await self.copies.look()
