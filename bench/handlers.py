@@ -18,7 +18,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from baker import clean
-from baker.card import ENDINGS
 from baker.html import CONTENT_TYPE, Html
 from baker.locales import Locale
 from templates import FOLDER
@@ -56,7 +55,7 @@ class Page:
         self._card = env.get_template("card.html")
         self._page = env.get_template("page.html")
         self.locale = locale
-        self._shared = {"t": locale, "style": Markup(html.style), "endings": ENDINGS}  # noqa: S704  our file
+        self._shared = {"t": locale, "style": Markup(html.style)}  # noqa: S704  our file
 
     def render(self, feed: Mapping[str, Any], posts: Documents) -> bytes:
         """Return the page of a feed with these posts."""

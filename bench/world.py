@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from baker import clean
+from baker.card import in_format
 from baker.locales import Locale
 from baker.moment import rfc3339
 from bench.handlers import PUBLIC_URL, feed_key, make_page, post_key
@@ -152,7 +153,8 @@ def _page(user: User, feed: Mapping[str, Any], posts: Sequence[str], locale: Loc
         "user_name": user.name,
         "initial": _initial(user.name),
         "hue": _hue(user.id),
-        "path": path,
+        "json": in_format(path, "json"),
+        "atom": in_format(path, "atom"),
         "root": path,
         "url": f"{PUBLIC_URL}{path}",
     }

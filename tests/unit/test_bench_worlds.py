@@ -7,17 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from bench import fanout, memory
+from bench import fanout, memory, world
 from bench.audiences import Author, authors
 from bench.contenders import Done, Look
 from bench.contents import CARRIED, Contents, answer
 from bench.crowd import Crowd, degrees, name
 from bench.fanout import AIMED_AT, AT_HAND, COLD, MENDED, OURS, PLAIN, SHIPPED, Turns
+from bench.handlers import make_page
 from bench.memory import Taken
 from bench.report import Report
 from bench.social import KEPT, PAGE, Network, Story
 from bench.streamframework import environment, shims
 from feeds.ids import SHARDS, shard_of
+from feeds.model import Settings, User, UserState
 from feeds.packing import pack_fresh, read_timeline
 
 
@@ -153,3 +155,12 @@ def test_fan_out_is_compared_round_by_round_and_aims_stand_at_the_largest_author
         "100,000, cold lists: Edgebake to Stream-Framework as shipped": (25.0, True),
         "100,000, cold lists: Edgebake to pipeline": (3.0, True),
     }
+
+
+def test_the_page_that_the_baker_is_compared_with_renders_with_todays_templates() -> None:
+    page = make_page()
+    ada = User("ada", "Ada", "", UserState.LIVE, Settings(), 1, 1, 0)
+    values = world._page(ada, {"next_url": "http://x/feed/ada/after/p1/feed.json"}, [], page.locale)
+    rendered = page.render(values, [])
+    for path in (b"/feed/ada/feed.json", b"/feed/ada/feed.atom", b"/feed/ada/after/p1"):
+        assert b'href="' + path + b'"' in rendered
