@@ -113,7 +113,7 @@ class Door:
                     return answer
                 continue  # somebody may have begun to bake it meanwhile, or be done
             if flight is None:
-                within_s = self._oven.bounds.bake_s(instead=self._memory.last(target) is not None)
+                within_s = self._oven.bounds.bake_s(instead=self._instead(target) is not None)
                 if not self._oven.has_room(within_s):
                     return await self._last(target, "queue")
                 flight = self._start(target, within_s)
@@ -148,11 +148,15 @@ class Door:
         """Answer with what was baked last, unless it is private or of something deleted since. Raises Overloaded."""
         metrics.SHED.labels(why).inc()
         self._oven.shed()
-        last = None if target.private else self._memory.last(target)
+        last = self._instead(target)
         if last is None or not await self._guards.ask(Sparing(target.shard, last.noted, last.depends)):
             raise Overloaded(f"{target.page} was not baked, and nothing can leave in its place")
         metrics.LATE.labels("load").inc()
         return Answer(last, "memory", None, late_s=LAST_S)
+
+    def _instead(self, target: Target) -> Artifact | None:
+        """Return what was baked last, which may leave in place of a bake; never a private thing."""
+        return None if target.private else self._memory.last(target)
 
     def _start(self, target: Target, within_s: float) -> _Flight:
         loop = asyncio.get_running_loop()

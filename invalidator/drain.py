@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from redis.asyncio import Redis
 
 from cdn import clock, keys, scripts
-from cdn.edge import Edge, Receipt
+from cdn.edge import Edge
 from cdn.errors import InvalidationRefused, InvalidationUnknown
 from cdn.ledger import ALL_SHARDS
 from cdn.pending import CallBudget, Minted, PendingSet, ShardState
@@ -60,12 +60,10 @@ PATIENCE = Patience()
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A batch that the edge took, for traces: of which shards it has tags, and when that was."""
+    """A batch that the edge took, and the edge's id of the call: for traces."""
 
-    batch: str
-    shards: frozenset[int]
-    receipt: Receipt
-    at_ms: int
+    minted: Minted
+    request: str
 
 
 @dataclass(slots=True)
@@ -246,7 +244,7 @@ class Drain:
         taps = self._second_taps(attempt.minted)
         await self._money.spent(len(batch.tags) - taps, taps, batch.id)
         attempt.minted = await self._pending.accepted(attempt.minted, receipt.invalidation)
-        self._told.append(Told(batch.id, frozenset(attempt.minted.shards), receipt, now_ms()))
+        self._told.append(Told(attempt.minted, receipt.request))
         self._measure(attempt.minted, taps)
         if receipt.complete:
             await self._complete(attempt)
@@ -332,16 +330,16 @@ class Drain:
         """Tell of the step from readable to sent, with the batches that dropped tags of its shards meanwhile."""
         if not trace.is_on():
             return
-        later = [told for told in self._told if told.at_ms >= change.readable_ms]
-        its = [told for told in later if not told.shards.isdisjoint(change.counts)]
+        later = [told for told in self._told if told.minted.accepted_ms >= change.readable_ms]  # both of Redis' clock
+        its = [told for told in later if not change.counts.keys().isdisjoint(told.minted.shards)]
         trace.step(
             "invalidate",
             change.change,
             change.readable_ms * MS_NS,
             edge=self._edge.name,
-            batches=" ".join(told.batch for told in its),
-            invalidations=" ".join(told.receipt.invalidation for told in its),
-            requests=" ".join(told.receipt.request for told in its),
+            batches=" ".join(told.minted.batch.id for told in its),
+            invalidations=" ".join(told.minted.invalidation or "" for told in its),
+            requests=" ".join(told.request for told in its),
         )
 
 

@@ -198,6 +198,18 @@ async def test_what_leaves_in_place_of_a_bake_is_not_registered_and_makes_nothin
             assert (await house.recorded(*carried, shards=[SHARD]))[SHARD] == 0
 
 
+async def test_a_private_feed_is_not_answered_with_what_was_baked_last(house: House) -> None:
+    await readers(house)
+    await house.read(PutSettings(user="dan", feed_visibility="private"))
+    async with open_baker(house, PATIENT) as baker:
+        private = "/private/dan/feed.json"
+        assert len(titles(await in_the_end(baker, private))) == 3
+        await house.recorded("u-dan", shards=[SHARD])
+        async with full(baker):
+            assert again(await baker.get(private))
+        assert len(titles(await baker.get(private))) == 3
+
+
 @pytest.mark.parametrize("guard", ["!u-dan", "!p-post-0001", "!a-grace"])
 async def test_nothing_of_which_something_was_deleted_or_made_private_leaves(house: House, guard: str) -> None:
     await readers(house)
