@@ -109,6 +109,11 @@ class Behavior:
         return matcher(self.pattern).fullmatch(path) is not None
 
     @property
+    def leads_nowhere(self) -> bool:
+        """Whether its viewer-request function is the template's, under the name of any stack: it answers 404."""
+        return self.function is not None and self.function.endswith(NOWHERE.removeprefix("edgebake"))
+
+    @property
     def forwards_cookies(self) -> bool:
         """Whether any policy forwards cookies: then CloudFront neither collapses nor revalidates."""
         forwarded = [self.cache.cookies] + ([self.request.cookies] if self.request else [])

@@ -170,7 +170,7 @@ def _open(distribution: Distribution) -> Iterator[Finding]:
     through: dict[str, str] = {}
     for path in CLOSED:
         behavior = distribution.behavior_of(path)
-        if behavior.origin in origins and not _ends_at_the_edge(behavior):
+        if behavior.origin in origins and not behavior.leads_nowhere:
             through.setdefault(behavior.pattern, path)
     for pattern, path in through.items():
         yield Finding(
@@ -183,11 +183,6 @@ def _open(distribution: Distribution) -> Iterator[Finding]:
             f"give it a viewer-request function that answers 404 itself (ours is '{NOWHERE}'), or an origin of its own"
             + ("" if pattern == "*" else ", or narrow the pattern"),
         )
-
-
-def _ends_at_the_edge(behavior: Behavior) -> bool:
-    """Tell whether the viewer-request function is the one of our template, which lets nothing through."""
-    return behavior.function is not None and behavior.function.endswith(NOWHERE.removeprefix("edgebake"))
 
 
 def _access(distribution: Distribution) -> Iterator[Finding]:

@@ -32,8 +32,6 @@ MAX_REQUEST = 20_480
 MAX_BODY = 16 * 1024 * 1024
 XML = b"text/xml"
 HTML = b"text/html; charset=utf-8"
-NOWHERE = "-nowhere"
-"""How the name of a viewer-request function ends that answers 404. Others are not run."""
 
 
 class Refusal(NamedTuple):
@@ -91,7 +89,7 @@ class Proxy:
             return malformed
         if path == "/" and (page := self._config.front_page):
             return Refusal(OK, page() if callable(page) else page, HTML, Result.GENERATED)
-        if behavior.function is not None and behavior.function.endswith(NOWHERE):
+        if behavior.leads_nowhere:
             return Refusal(404, b"There is nothing here.", result=Result.GENERATED)
         if behavior.key_groups and (denial := self._check(behavior, request.scope)):
             return Refusal(403, denial.document, XML, word=DetailedType.INVALID_REQUEST_BLOCKED)
@@ -100,7 +98,9 @@ class Proxy:
     async def _answer(self, request: Request, receive: Receive) -> Landing:
         method, headers = request.scope["method"], request.headers
         if method not in ("GET", HEAD):
-            return await self._tier.serve(request._replace(body=await _body(receive)))
+            if (sent := await _body(receive)) is None:
+                return self._refused(request, Refusal(413, f"A body may have {MAX_BODY} bytes here.".encode()))
+            return await self._tier.serve(request._replace(body=sent))
         decision = self._tier.decide(request.key)
         if isinstance(decision, Serve):  # the way of nearly all: no more than a look-up
             return Landing(decision.held, Result.HIT, shared=True)
@@ -184,10 +184,13 @@ def _has_body(headers: RequestHeaders) -> bool:
     return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
 
 
-async def _body(receive: Receive) -> bytes:
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body of a request, None where it is too long to be passed on whole."""
     body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
-        if not message.get("more_body") or len(body) > MAX_BODY:
+        if len(body) > MAX_BODY:
+            return None
+        if not message.get("more_body"):
             return bytes(body)

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from dataclasses import replace
+from io import BytesIO
 
 import pytest
 
@@ -18,6 +19,7 @@ from cdn.distribution import (
     plain,
 )
 from cdn.local.config import LocalEdgeConfig
+from cdn.local.proxy import MAX_BODY
 from tests.integration.local_edge import Answer, World, local_edge, raw_origin
 
 POLICY = CachePolicy("p", default_ttl=60.0, max_ttl=3_600.0)
@@ -289,6 +291,13 @@ async def test_other_methods_are_passed_on_where_the_behaviour_allows_and_never_
         assert [reply.x_cache for reply in replies] == ["Miss", "Miss"]
         assert world.origin.requests == ["POST /a"] * 2
         assert len(world.edge.objects) == 0
+
+
+async def test_a_body_that_is_too_long_is_refused_and_no_part_of_it_passed_on() -> None:
+    async with local_edge(LocalEdgeConfig("", ALL_METHODS)) as world:
+        async with world.session.post(f"{world.proxy_url}/a", data=BytesIO(b"x" * (MAX_BODY + 1))) as refused:
+            assert refused.status == 413
+        assert world.origin.requests == []
 
 
 async def test_a_post_drops_nothing_that_is_held() -> None:
