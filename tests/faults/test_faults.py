@@ -122,9 +122,9 @@ def test_the_edges_api_refuses(site: Site, fault: str) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        {"origin": "silent"},
-        pytest.param({"origin": "refusing"}, marks=pytest.mark.long),
-        pytest.param({"withheld": ["LOCAL1-C1"]}, marks=pytest.mark.long),
+        pytest.param({"origin": "silent"}, id="origin-silent"),
+        pytest.param({"origin": "refusing"}, id="origin-refusing", marks=pytest.mark.long),
+        pytest.param({"withheld": ["LOCAL1-C1"]}, id="withheld", marks=pytest.mark.long),
     ],
 )
 def test_the_edge_is_cut_off(site: Site, fault: dict[str, str | list[str]]) -> None:
