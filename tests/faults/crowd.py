@@ -18,6 +18,8 @@ from tests.e2e.running import Running, until
 AUTHORS = ("ann", "bob", "cat")
 READERS = ("ada", "eve", "kim", "max")
 PAUSE_S = 0.02
+MOST_POSTS = 500
+"""Posts at a time. A feed shows 1,000 at most, in 40 pages, so each of them can be looked for at the edge."""
 PATHS = tuple(f"/feed/{user}/feed.json" for user in (*AUTHORS, *READERS))
 Page = list[tuple[str, str]]
 
@@ -77,7 +79,7 @@ class Crowd:
         assert lost == [], f"{len(lost)} posts that were accepted are in no feed"
         stale = [path for path in PATHS if edge[path] != record[path]]
         for path in stale:
-            print(f"{path}\n  at the edge   {edge[path]}\n  by the record {record[path]}")
+            print(_difference(path, edge[path], record[path]))
         assert not stale, f"stale at the edge: {stale}"
 
     def _ask(self, query: str, *values: int) -> int:
@@ -98,7 +100,7 @@ class Crowd:
         """Publish, edit or delete. What may have been done although no answer came is not reckoned with."""
         base, token = self.running.found["api"], self.running.found["token"]
         there = [post for post, title in self.posts.items() if title is not None]
-        kind = self._chance.choice(["publish", "publish", "edit", "delete"] if len(there) > 3 else ["publish"])
+        kind = self._chance.choice(_kinds(len(there)))
         title = f"Title {len(self.changes)}"
         if kind == "publish":
             method, path, body = "POST", "/api/posts", {"author": self._chance.choice(AUTHORS), "title": title}
@@ -149,6 +151,25 @@ class Crowd:
             return {path: await _page(record, path.split("/")[2]) for path in PATHS}
         finally:
             await record.close()
+
+
+def _kinds(posts: int) -> list[str]:
+    """Return what may be done where so many posts are there, each as likely."""
+    if posts <= 3:
+        return ["publish"]
+    return ["publish", "publish", "edit", "delete"] if posts < MOST_POSTS else ["edit", "delete"]
+
+
+def _difference(path: str, edge: Page, record: Page) -> str:
+    """Return where a feed at the edge is another than by the record."""
+    place = next(
+        (at for at, (one, other) in enumerate(zip(edge, record, strict=False)) if one != other),
+        len(min(edge, record, key=len)),
+    )
+    here, there = edge[place : place + 3], record[place : place + 3]
+    return (
+        f"{path}: {len(edge)} posts, {len(record)} by the record; from the {place}th on {here}, by the record {there}"
+    )
 
 
 async def _page(record: Record, user: str) -> Page:
