@@ -93,6 +93,12 @@ class Minted:
         """Return when its second tap is due: it is complete, and what was on its way when it went has arrived."""
         return max(self.done_ms, self.accepted_ms + transit_ms)
 
+    def by(self, now_ms: int) -> "Minted":
+        """Return it with no time after now: the clock of Redis stepped back since, and no tap is to wait for that."""
+        if max(self.accepted_ms, self.done_ms) <= now_ms:
+            return self
+        return replace(self, accepted_ms=min(self.accepted_ms, now_ms), done_ms=min(self.done_ms, now_ms))
+
 
 class PendingSet:
     """The pending set of one edge."""

@@ -181,8 +181,10 @@ class Drain:
 
     async def _view(self, shards: Mapping[int, ShardState]) -> View:
         """Return what the plan looks at. What costs a trip is asked for where it can matter."""
-        batches = [attempt.minted for attempt in self._open.values()]
-        view = View(max(state.now_ms for state in shards.values()), shards, batches)
+        now_ms = max(state.now_ms for state in shards.values())
+        for attempt in self._open.values():
+            attempt.minted = attempt.minted.by(now_ms)
+        view = View(now_ms, shards, [attempt.minted for attempt in self._open.values()])
         size = sum(state.size for state in shards.values())
         if size:
             view = replace(view, money=await self._money.left())

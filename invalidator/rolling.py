@@ -161,7 +161,7 @@ class Roller:
             if not roll.left or roll.begun_ms + self._forgotten_ms <= now_ms:
                 await self._end(roll)
                 return 0.0
-        last_ms = max(roll.last_ms for roll in rolls)
+        last_ms = max((roll.last_ms for roll in rolls if roll.last_ms <= now_ms), default=0)  # the clock may step back
         if wait := wait_ms(now_ms, last_ms, await self._origin.headroom(), self._interval_ms):
             return min(IDLE_S, wait / 1000)
         await self._reach(rolls[0].left[0], rolls, now_ms)

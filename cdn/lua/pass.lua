@@ -18,15 +18,19 @@ local root = string.match(KEYS[4], "^(.*:)ledger:span$")
 local time = redis.call("TIME")
 local now = tonumber(time[1])
 local before = redis.call("GET", KEYS[4]) or ""
-local first, last = string.match(before, "(%d+) (%d+)")
+local first, last, window = string.match(before, "(%d+) (%d+) ?(%d*)")
 local here = math.floor(now / 64)
-first, last = tonumber(first) or here, tonumber(last) or here
+first, last, window = tonumber(first) or here, tonumber(last) or here, tonumber(window) or 0
 for over = first, math.min(here - 1, last) do redis.call("UNLINK", root .. "ledger:" .. over) end
 first, last = math.max(first, here), math.max(last, here)
 
 local answers = cjson.decode(ARGV[2])
 local groups, users = answers[1], answers[2]
-local recent = string.format("%srecent:%d", root, now / 4)
+-- Where the clock stepped back, what left before it is in a window to come: that one stays the latest while it is there.
+if window <= now / 4 or redis.call("EXISTS", string.format("%srecent:%d", root, window)) == 0 then
+  window = math.floor(now / 4)
+end
+local recent = string.format("%srecent:%d", root, window)
 for i = 1, #groups, 2 do
   local bucket, tags = math.floor((now + math.ceil(groups[i] / 1000)) / 64), groups[i + 1]
   for from = 1, #tags, 4000 do
@@ -35,12 +39,13 @@ for i = 1, #groups, 2 do
     if ARGV[4] ~= "1" then redis.call("SADD", recent, unpack(tags, from, to)) end
   end
   if bucket > last then last = bucket end
+  if bucket < first then first = bucket end
 end
 if #groups > 0 then
   if ARGV[4] == "1" then redis.call("SADD", recent, "*") end
   redis.call("EXPIRE", recent, ARGV[3], "NX")
 end
-local after = first .. " " .. last
+local after = first .. " " .. last .. " " .. window
 if after ~= before then redis.call("SET", KEYS[4], after) end
 
 -- What every living answer under a user's path carries: the sources that the old ones and the new one share.

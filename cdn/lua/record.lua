@@ -92,18 +92,23 @@ local function demand(tag, flags)
 end
 -- The ledger.
 local root = string.match(KEYS[4], "^(.*:)ledger:span$")
-local first, last = string.match(redis.call("GET", KEYS[4]) or "", "(%d+) (%d+)")
+local first, last, latest = string.match(redis.call("GET", KEYS[4]) or "", "(%d+) (%d+) ?(%d*)")
 local here = math.floor(now / 64)
 local buckets, recent, all_recent = {}, {}, false
 for bucket = math.max(tonumber(first) or here, here), tonumber(last) or 0 do
   local key = string.format("%sledger:%d", root, bucket)
   if redis.call("EXISTS", key) == 1 then buckets[#buckets + 1] = key end
 end
-for window = math.floor((now_ms - transit) / 4000), math.floor(now / 4) + 2 do  -- the clock may have stepped back
-  local key = string.format("%srecent:%d", root, window)
-  if redis.call("EXISTS", key) == 1 then recent[#recent + 1] = key end
-  all_recent = all_recent or redis.call("SISMEMBER", key, "*") == 1
+local function look(from, to)
+  for window = from, to do
+    local key = string.format("%srecent:%d", root, window)
+    if redis.call("EXISTS", key) == 1 then recent[#recent + 1] = key end
+    all_recent = all_recent or redis.call("SISMEMBER", key, "*") == 1
+  end
 end
+latest = tonumber(latest) or 0
+look(math.floor((now_ms - transit) / 4000), math.floor(now / 4))
+look(math.max(math.floor(now / 4) + 1, latest - math.ceil(transit / 4000)), latest)  -- the clock stepped back
 local function clear()
   for _, bucket in ipairs(buckets) do redis.call("UNLINK", bucket) end
   redis.call("UNLINK", KEYS[5])

@@ -62,7 +62,7 @@ async def test_buckets_that_are_over_go_away_with_the_next_answer(ground: Ground
     assert not await ground.redis.exists(f"{{05}}:ledger:{over}")
     span = await ground.redis.get("{05}:ledger:span")
     assert isinstance(span, bytes)
-    first, last = map(int, span.split())
+    first, last, _ = map(int, span.split())
     assert over < first <= last
 
 
@@ -218,13 +218,25 @@ async def test_where_all_is_tapped_whatever_is_alive_while_answers_leave_is_rece
     assert flags == {"p-1": Flag.TAP, "p-2": Flag.TAP, "p-3": Flag.PLAIN}
 
 
-async def test_a_clock_that_steps_back_hides_nothing_that_left_lately(ground: Ground) -> None:
+@pytest.mark.parametrize("step_ms", [5000, 30_000, 3_600_000])
+async def test_a_clock_that_steps_back_hides_nothing_that_left_lately(ground: Ground, step_ms: int) -> None:
     await ground.at(BEGIN_MS)
     await ground.leave(5, "p-1", "u-ada", "o", carried=(1,))
-    await ground.at(BEGIN_MS - 5000)
+    await ground.at(BEGIN_MS - step_ms)
     await ground.recorded("p-1", shards=[5])
     await ground.gained(5, (2,), "ada")
     assert {entry.tag for entry in (await ground.entries(5)).values() if Flag.TAP in entry.flags} == {"p-1", "u-ada"}
+
+
+async def test_a_clock_that_steps_back_hides_nothing_that_leaves_then(ground: Ground) -> None:
+    await ground.at(BEGIN_MS)
+    await ground.leave(5, "p-1")
+    await ground.at(BEGIN_MS - 60 * MINUTE_MS)
+    await ground.leave(5, "p-2")
+    assert await ground.recorded("p-2", shards=[5]) == {5: 1}
+    await ground.leave(5, "g", "p-3")
+    await ground.recorded("g", shards=[5])
+    assert await ground.recorded("p-1", "p-3", shards=[5]) == {5: 0}, "both were cleared"
 
 
 async def test_every_edge_has_it_pending(ground: Ground) -> None:

@@ -13,6 +13,7 @@ from tests.integration.house import House
 
 ADA = shard_of("ada")
 TRANSIT_MS = 80
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture
@@ -92,6 +93,22 @@ async def test_second_taps_of_several_batches_and_new_items_share_a_call(far: Ho
     await far.step()
     assert far.edge.calls[-1].tags == ("p-p3",)
     assert await far.pending.stored() == []
+
+
+async def test_a_clock_that_steps_back_holds_up_no_second_tap(far: House) -> None:
+    await far.leave(ADA, "p-p1")
+    change = await edited(far)
+    (minted,) = await far.pending.stored()
+    ahead = replace(minted, accepted_ms=minted.accepted_ms + HOUR_MS, done_ms=minted.done_ms + HOUR_MS)
+    await far.pending._store(ahead)
+    later = far.drain_of(far.edge)
+    await later.hold()
+    await later.step()
+    assert far.edge.items == ["p-p1"], "what was on its way has its time from now on"
+    await landed()
+    await later.step()
+    assert far.edge.items == ["p-p1", "p-p1"]
+    assert await far.state(change) == "live"
 
 
 async def test_a_new_loop_taps_for_what_a_dead_one_sent(far: House) -> None:
