@@ -5,21 +5,21 @@ time, the network between the tiers and the bakes are simulated. Every answer th
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from random import Random
 
 from baker.freshness import Freshness
-from bench.origin import LATE, Crowd, Desk, Origin, Press, Stage, key_of, on_the_clock
+from bench.origin import Crowd, Desk, Origin, Press, Stage, key_of, on_the_clock
 from bench.realdata import Changes, Read, ceiling, changes_of, crowd_of, one_feed, sequences, zipf
 from bench.report import Report, Say, machine, rounded
-from bench.tiers import Cdn, Events, Served
+from bench.tiers import Cdn, Events
 from bench.timed import Clock, timed
+from bench.viewers import Viewers, Why
 from bench.world import valkey
 from cdn.local.objects import Object
 from cdn.local.results import Result
@@ -37,6 +37,9 @@ LOCATIONS = (0.5, 0.3, 0.2)
 
 EVERY = (7200, 1000, 100)
 """Reads for each change: OwnID's ratio, and more changes."""
+
+TTL_S, LONG_S = Freshness().ttl, 3600
+"""How long edges keep a feed: by default, and as long as a policy of theirs allows."""
 
 A_SECOND = 10.0
 """Reads a second of a sequence that has no times of its own."""
@@ -57,18 +60,19 @@ class Play:
     changes: Changes
     locations: Sequence[float] = (1.0,)
     shield: bool = False
+    ttl: int = TTL_S
 
     @property
     def freshness(self) -> Freshness:
-        """How long edges keep a feed: the defaults."""
-        return Freshness(tiers=2 if self.shield else 1)
+        """How long edges keep a feed: the defaults, but for ``ttl``."""
+        return Freshness(self.ttl, tiers=2 if self.shield else 1)
 
 
 @dataclass(slots=True)
 class Outcome:
     """What came of a replay. ``needless``: of the objects that items dropped, those that showed all there was."""
 
-    served: Served = field(default_factory=lambda: Served(Counter()))
+    viewers: Viewers
     bakes: int = 0
     late: int = 0
     calls: int = 0
@@ -109,6 +113,8 @@ class _Run:
         for title, sequence in sequences(self._data, crowd, self._say).items():
             for every in EVERY if full else EVERY[1:2]:
                 await self._sequence(title, crowd, sequence, every)
+            if full:
+                await self._sequence(title, crowd, sequence, EVERY[0], LONG_S)
         await self._real(crowd, 10_000 if full else 300)
 
     async def _feed(self, share: float) -> None:
@@ -118,12 +124,13 @@ class _Run:
         outcome = await played(self._settings, Play(crowd, at, made, LOCATIONS, shield=True))
         _one_feed(self._report, outcome, reads, changes)
 
-    async def _sequence(self, title: str, crowd: Crowd, sequence: Sequence[str], every: int) -> None:
-        self._say(f"{title}: {len(sequence):,} reads, a change every {every:,}")
+    async def _sequence(self, title: str, crowd: Crowd, sequence: Sequence[str], every: int, ttl: int = TTL_S) -> None:
+        title = f"{title}, {every:,} reads a change" + (f", kept for {ttl:,} s" if ttl != TTL_S else "")
+        self._say(f"{title}: {len(sequence):,} reads")
         made = changes_of(self._data, crowd, len(sequence) // every, every / A_SECOND)
         at = ((number / A_SECOND, user) for number, user in enumerate(sequence))
-        outcome = await played(self._settings, Play(crowd, at, made))
-        _sequence(self._report, f"{title}, {every:,} reads a change", sequence, outcome)
+        outcome = await played(self._settings, Play(crowd, at, made, ttl=ttl))
+        _sequence(self._report, title, sequence, outcome)
 
     async def _real(self, crowd: Crowd, count: int) -> None:
         self._say(f"{count:,} changes of the real data")
@@ -137,8 +144,9 @@ class _Run:
 
 async def played(settings: Settings, play: Play) -> Outcome:
     """Replay reads and changes, and go on until every change is live."""
-    outcome, draw = Outcome(), Random(SEED)
+    draw = Random(SEED)
     async with staged(settings, play) as stage:
+        outcome = Outcome(Viewers(stage.press))
         origin = Origin(stage)
         cdn = Cdn(stage.clock, stage.events, draw, origin.ask, locations=len(play.locations), shield=play.shield)
         desk = Desk(stage, cdn)
@@ -146,7 +154,7 @@ async def played(settings: Settings, play: Play) -> Outcome:
             tier.objects.on_drop = partial(outcome.drop, stage.press)
         for at, change in play.changes:
             stage.events.after(at, partial(desk.make, change))
-        await _read_all(stage, cdn, play, outcome.served)
+        await _read_all(stage, cdn, play, outcome.viewers)
         await _finish(stage, desk)
         outcome.seconds = stage.clock.now
         outcome.bakes, outcome.late = origin.bakes, origin.late
@@ -164,9 +172,9 @@ async def staged(settings: Settings, play: Play) -> AsyncIterator[Stage]:
         yield Stage(redis, clock, Events(clock), Press(play.crowd), play.freshness)
 
 
-async def _read_all(stage: Stage, cdn: Cdn, play: Play, served: Served) -> None:
+async def _read_all(stage: Stage, cdn: Cdn, play: Play, viewers: Viewers) -> None:
     """Read through the locations, each in its share, and let happen what is due meanwhile."""
-    clock, events, live = stage.clock, stage.events, stage.press.live
+    clock, events = stage.clock, stage.events
     begun, draw, bounds = clock.now, Random(SEED), list(accumulate(play.locations))
     for seconds, user in play.reads:
         if events.due <= begun + seconds:
@@ -174,14 +182,7 @@ async def _read_all(stage: Stage, cdn: Cdn, play: Play, served: Served) -> None:
         clock.now = begun + seconds
         chance = draw.random() * bounds[-1]
         location = next(number for number, bound in enumerate(bounds) if chance <= bound)
-        cdn.locations[location].ask(key_of(user), partial(_note, served, live.get(user, 0)))
-
-
-def _note(served: Served, live: int, got: Object, result: Result) -> None:
-    """Note an answer; ``live``: the newest change of that feed that was live when it was asked for."""
-    served.results[result] += 1
-    if live and got.body != LATE and int(got.body) < live:
-        served.old += 1
+        cdn.locations[location].ask(key_of(user), viewers.asks(location, user))
 
 
 async def _finish(stage: Stage, desk: Desk) -> None:
@@ -194,23 +195,24 @@ async def _finish(stage: Stage, desk: Desk) -> None:
 
 
 def _one_feed(report: Report, outcome: Outcome, reads: int, changes: int) -> None:
-    served = outcome.served
-    report.figures["one feed"] = {
-        "reads": reads,
-        "changes": changes,
-        **_served(outcome),
-        "OwnID's hits": OWNID,
-    }
-    report.at_least("one feed: hits as AWS counts them", served.hits_aws, AIM_HITS)
-    report.below("one feed: reads past the bound", served.old, 1)
+    viewers = outcome.viewers
+    report.figures["one feed"] = {"reads": reads, "changes": changes, **_served(outcome), "OwnID's hits": OWNID}
+    report.at_least("one feed: hits as AWS counts them", viewers.hits_aws, AIM_HITS)
+    report.below("one feed: reads past the bound", viewers.old, 1)
 
 
 def _sequence(report: Report, title: str, sequence: Sequence[str], outcome: Outcome) -> None:
-    best = ceiling(sequence)
-    points = (best - outcome.served.by_edge) * 100
-    report.figures[title] = {"ceiling": rounded(best), "points below": rounded(points), **_served(outcome)}
-    report.below(f"{title}: points below an infinite cache that is never told", points, AIM_POINTS)
-    report.below(f"{title}: reads past the bound", outcome.served.old, 1)
+    viewers, never = outcome.viewers, ceiling(sequence)
+    below_never, below_told = ((best - viewers.by_edge) * 100 for best in (never, viewers.by_one_told))
+    report.figures[title] = {
+        "never told": rounded(never),
+        "points below": rounded(below_never),
+        "points below told": rounded(below_told),
+        **_served(outcome),
+    }
+    report.below(f"{title}: points below an infinite cache that is never told", below_never, AIM_POINTS)
+    report.below(f"{title}: points below one that is told each change", below_told, AIM_POINTS)
+    report.below(f"{title}: reads past the bound", viewers.old, 1)
 
 
 def _real(report: Report, crowd: Crowd, changes: Changes, outcome: Outcome) -> None:
@@ -224,20 +226,22 @@ def _real(report: Report, crowd: Crowd, changes: Changes, outcome: Outcome) -> N
         "USD": rounded(items * ITEM_USD),
         "most items in progress": outcome.most,
     }
-    report.below("real data: reads past the bound", outcome.served.old, 1)
+    report.below("real data: reads past the bound", outcome.viewers.old, 1)
     report.below("real data: most items in progress at once", outcome.most, 3001)
 
 
 def _served(outcome: Outcome) -> dict[str, float]:
-    served = outcome.served
+    viewers = outcome.viewers
     return {
-        "hits, AWS's way": round(served.hits_aws, 5),
-        "served by the edge": round(served.by_edge, 5),
-        "misses": served.results[Result.MISS],
-        "revalidated": served.results[Result.REFRESH_HIT],
+        "told": rounded(viewers.by_one_told),
+        "served by the edge": round(viewers.by_edge, 5),
+        "hits, AWS's way": round(viewers.hits_aws, 5),
+        "revalidated": viewers.results[Result.REFRESH_HIT],
+        "misses": viewers.results[Result.MISS],
+        **{f"{why}": viewers.misses[why] for why in Why},
         "bakes": outcome.bakes,
         "late": outcome.late,
-        "old after live": served.old,
+        "old after live": viewers.old,
         "calls": outcome.calls,
         "first items": outcome.first,
         "second taps": outcome.taps,

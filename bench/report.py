@@ -11,6 +11,9 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+WIDE = 14
+"""Columns of a table at the most: with more, what would be columns are rows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Aim:
@@ -54,7 +57,10 @@ class Report:
         nested = {name: value for name, value in self.figures.items() if isinstance(value, Mapping)}
         for columns in dict.fromkeys(tuple(value) for value in nested.values()):
             rows = {name: value for name, value in nested.items() if tuple(value) == columns}
-            _show_nested(console, columns, rows)
+            if len(columns) <= WIDE:
+                _show_nested(console, columns, rows)
+            else:
+                _show_nested(console, tuple(rows), _turned(rows, columns))
         if self.aims:
             self._show_aims(console)
 
@@ -114,6 +120,10 @@ def _show_nested(console: Console, columns: Sequence[str], rows: Mapping[str, Ma
     for name, row in rows.items():
         table.add_row(name, *(_text(row[column]) for column in columns))
     console.print(table)
+
+
+def _turned(rows: Mapping[str, Mapping[str, Any]], columns: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    return {column: {name: row[column] for name, row in rows.items()} for column in columns}
 
 
 def _text(value: object) -> str:

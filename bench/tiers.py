@@ -6,9 +6,8 @@ time, to a location perhaps before the shield, which then refills it with what i
 """
 
 import heapq
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from random import Random
 
@@ -157,26 +156,6 @@ class Tier:
 
     def _way(self) -> float:
         return self._draw.uniform(*WAY_S)
-
-
-@dataclass(slots=True)
-class Served:
-    """How the requests of viewers were answered, and how many got what was older than a live change."""
-
-    results: Counter[Result]
-    old: int = 0
-
-    @property
-    def hits_aws(self) -> float:
-        """The hit ratio as AWS reports it: of hits and misses; what was revalidated is neither."""
-        hits, misses = self.results[Result.HIT], self.results[Result.MISS]
-        return hits / (hits + misses)
-
-    @property
-    def by_edge(self) -> float:
-        """The share of requests whose bytes the edge had: hits and those that were revalidated."""
-        hits = self.results[Result.HIT] + self.results[Result.REFRESH_HIT]
-        return hits / self.results.total()
 
 
 class Cdn:

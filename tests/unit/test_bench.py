@@ -68,6 +68,12 @@ def test_a_person_sees_every_figure_and_which_aims_were_missed(report: Report) -
     assert [line.split()[-2] for line in lines.splitlines() if "met" in line or "missed" in line] == ["met", "missed"]
 
 
+def test_a_table_that_would_be_too_wide_is_turned() -> None:
+    figures = {f"figure {number}": number for number in range(20)}
+    lines = printed(Report("replay", {"one": figures, "other": figures})).splitlines()
+    assert [line.split("│")[2:4] for line in lines if "figure 17" in line] == [["  17 ", "    17 "]]
+
+
 @pytest.mark.parametrize(("share", "value"), [(0.5, 50), (0.9, 90), (0.99, 99), (1.0, 100)])
 def test_a_percentile_is_a_value_that_was_measured(share: float, value: int) -> None:
     assert percentile([float(number) for number in range(100, 0, -1)], share) == value
