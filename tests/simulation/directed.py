@@ -11,7 +11,7 @@ from random import Random
 from tests.simulation.edge import Whims
 from tests.simulation.scenes import ALL, MEAN_S, Scene, moment
 from tests.simulation.wire import Weather
-from tests.simulation.writes import Cast
+from tests.simulation.writes import PEOPLE, Cast
 
 CALM = Weather(MEAN_S, slow=0.0)
 HTML = ("",)
@@ -50,12 +50,20 @@ def horizon(random: Random) -> Scene:
 
 
 def parts(random: Random) -> Scene:
-    """A post goes to its readers one after the other, who have read before and read at once again (7a)."""
-    scene = _with(moment(random), (0.5,), "publish")
-    slow = Weather(MEAN_S, slow=random.choice((0.05, 0.1, 0.15)), slow_s=1.0)
-    whims = replace(_calm(scene.whims), takes_s=0.02)
-    scene = replace(scene, early=0, fed=(0.2,), around=0, beside=16, within_s=0.7, forms=JSON, whims=whims, tiers=1)
-    return replace(scene, fast=CALM, slow=slow, database=CALM)
+    """A post goes to its readers one after the other, slowly, while the other worker is quick (7a).
+
+    They read long before, and again and again while it does. Nothing else is read, or what left the origin a moment
+    before would have the second tap drop all that is stale.
+    """
+    scene = _with(moment(random), (2.5,), "publish", after_s=2.5)
+    before = [random.uniform(0.1, 0.6) for _ in range(6)]
+    after = [2.5 + random.uniform(0, 2) for _ in range(20)]
+    author = random.choice([user for user in PEOPLE if user not in scene.cast.readers])
+    whims, cast = replace(_calm(scene.whims), takes_s=0.02), Cast((author,), scene.cast.readers)
+    scene = replace(scene, early=0, fed=(*before, *after), around=0, forms=JSON, whims=whims, tiers=1, cast=cast)
+    distant = (2.5 + random.uniform(0.03, 0.2), Weather(random.choice((0.05, 0.1, 0.2)), slow=0.0))
+    scene = replace(scene, pace=replace(scene.pace, look_s=0.1))
+    return replace(scene, workers=2, distant=distant, fast=CALM, slow=CALM, database=CALM)
 
 
 def merged(random: Random) -> Scene:

@@ -129,8 +129,7 @@ class Faults:
         """Let somebody empty Redis: connections stay."""
         await self._some_time(span)
         self._say("Redis is flushed")
-        self._house.server.execute([b"FLUSHALL"])
-        self._house.causes.restore(None)
+        self._house.flush()
         self._oracle.forget(0.0)
 
     async def deploys(self, span: float) -> None:

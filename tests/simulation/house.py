@@ -85,12 +85,16 @@ class House:
         self.pace = scene.pace
         longest_ms = settings.freshness.horizon_ms + settings.transit_ms
         self.causes = Causes(self.server, EDGE, longest_ms=longest_ms, overflow_items=settings.overflow_items)
+        if scene.distant is not None:
+            since_s, weather = scene.distant
+            loop.outside_at(since_s, self.slow.distant.__setitem__, worker_name(0), weather)
         self.fast.heard = self.slow.heard = self.causes.heard
         self.bakers: dict[int, Process] = {}
         self.apps: dict[int, Any] = {}
         self.workers: dict[int, Process] = {}
         self.wall_steps: dict[int, float] = {}
         self.losses = 0
+        self.forgot_under = -1
         self.edition = editions.FIRST
 
     def open_edge(self, whims: Whims, on_store: Callable[[str, str, Stored], None], tiers: int) -> Cdn:
@@ -135,7 +139,7 @@ class House:
 
     def start_worker(self, number: int) -> None:
         """Start a process of `work`."""
-        self.workers[number] = self.loop.spawn(f"worker {number}", lambda: self._work(number))
+        self.workers[number] = self.loop.spawn(worker_name(number), lambda: self._work(number))
 
     def kill(self, process: Process) -> None:
         """Kill a process; what it sent arrives."""
@@ -190,8 +194,20 @@ class House:
             network.break_all()
         self.server.store.values, self.server.store.expires, causes = kept
         self.causes.restore(causes)
+        self.forgot_under = self.books.epoch.number
         self.losses += 1
         self.server.renew(f"{self.losses:040x}")
+
+    def flush(self) -> None:
+        """Empty Redis; connections stay."""
+        self.server.execute([b"FLUSHALL"])
+        self.causes.restore(None)
+        self.forgot_under = self.books.epoch.number
+
+    @property
+    def is_told_again(self) -> bool:
+        """Tell whether the outbox was replayed since Redis forgot, if it did."""
+        return self.books.epoch.replayed > self.forgot_under
 
     def wake_relay(self) -> None:
         """Tell the relay of a commit, as the API does; the message may be lost."""
@@ -239,6 +255,11 @@ class House:
             "edgebake.workers.Recorder": partial(Recorder, lease_ms=pace.lease_ms),
             "baker.kitchen.Renderer": self._renderer,
         }
+
+
+def worker_name(number: int) -> str:
+    """Return the name of a process of `work`."""
+    return f"worker {number}"
 
 
 async def asked(app: Any, path: str, etag: str) -> Answer:

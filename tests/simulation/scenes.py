@@ -49,7 +49,8 @@ class Scene:
     and ``beside`` it so many of anything, the last ``within_s`` after it. ``forms`` are the formats that are read.
     ``faults`` is the share of schedules in which something breaks; ``sure`` names faults that come in any case. At the
     end, so many pages are ``asked`` of each baker, those first that were read last. ``records`` is the database as
-    workers reach it, where that is another one.
+    workers reach it, where that is another one. ``distant`` is a time from which on the first worker's way to Redis is
+    another one, and which.
     """
 
     is_moment: bool
@@ -77,6 +78,7 @@ class Scene:
     asked: int = 4
     fed: tuple[float, ...] = ()
     records: Weather | None = None
+    distant: tuple[float, Weather] | None = None
 
 
 def day(random: Random) -> Scene:

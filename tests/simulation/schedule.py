@@ -196,18 +196,28 @@ class Schedule:
     # The end.
 
     async def _settle(self) -> None:
-        """Let the weather clear and everybody be up, and wait until every change is live."""
+        """Let the weather clear and everybody be up, and wait until every change is live.
+
+        And until Redis was told again what it forgot: changes that were live may wait for that too.
+        """
         self.say("the weather clears")
         clear(self.house)
         limit = self.loop.time() + PATIENCE_S
-        while late := [row for row in self.books.rows.values() if row.live_ms is None]:
+        while waiting := self._waits():
             if self.loop.time() > limit:
-                raise Lost(f"{late[0].id} ({late[0].change}) is not live after {PATIENCE_S:.0f} s")
+                raise Lost(f"{waiting} after {PATIENCE_S:.0f} s")
             await asyncio.sleep(0.5)
         self.oracle.look(self.cdn, self.loop.time(), "at the end")
         paths = list(dict.fromkeys([*reversed(self.read), *self._paths()]))
         asked = [self._agree(number, path) for number in sorted(self.house.apps) for path in paths[: self.scene.asked]]
         await asyncio.gather(*asked)
+
+    def _waits(self) -> str:
+        """Say what is not as it should be at the end; nothing where all is."""
+        if not self.house.is_told_again:
+            return "the outbox is not replayed"
+        late = next((row for row in self.books.rows.values() if row.live_ms is None), None)
+        return "" if late is None else f"{late.id} ({late.change}) is not live"
 
     async def _agree(self, number: int, path: str) -> None:
         """Ask a baker for a page at the end: it is as the truth is."""

@@ -13,6 +13,7 @@ KNOWN: Mapping[str, int] = {
     "a ledger read before the record": 8_655,
     "a ledger that does not look at living answers": 0,
     "a tag recorded before the data is readable": 38,
+    "a shared tag sent by the first finished part": 620,
     "a released pending entry with something newer in it": 14_819,
     "no second tap": 100,
     "a batch reference hashed from its items": 100,
@@ -22,7 +23,7 @@ KNOWN: Mapping[str, int] = {
     "memory hits that skip the fence": 0,
 }
 """In which schedule each is found. What a seed draws moves with product and simulation: then the search goes on from
-there. One is missing: a shared tag sent by the first finished part."""
+there."""
 
 KINDS: Mapping[str, str] = {
     "a fence noted after the first read": "rich",

@@ -91,13 +91,17 @@ class Blocked:
 
 
 class Network:
-    """Carries what processes say to Redis, and back. ``heard`` is told of each command that was done, and its reply."""
+    """Carries what processes say to Redis, and back. ``heard`` is told of each command that was done, and its reply.
+
+    ``distant`` are processes, by name, whose messages have another weather.
+    """
 
     def __init__(self, loop: Loop, random: Random, server: Server, weather: Weather) -> None:
         self.loop = loop
         self.server = server
         self.weather = weather
         self.sessions: dict[Session, None] = {}
+        self.distant: dict[str, Weather] = {}
         self.trips = 0
         self.is_up = True
         self.heard: Callable[[Process, list[bytes], Any], None] = lambda who, words, reply: None
@@ -107,6 +111,10 @@ class Network:
     def delay(self) -> float:
         """Draw how long a message takes."""
         return self.weather.delay(self._random)
+
+    def _delay(self, owner: Process) -> float:
+        """Draw how long a message from or to a process takes."""
+        return self.distant.get(owner.name, self.weather).delay(self._random)
 
     async def connect(self) -> Session:
         """Open a connection. Raises Broken where nobody answers."""
@@ -122,14 +130,14 @@ class Network:
         self.trips += 1
         fate = self._random.random()
         if fate < self.weather.broken / 2:
-            self.loop.outside_later(self.delay(), session.close)
+            self.loop.outside_later(self._delay(session.owner), session.close)
             return
-        session.arrived = max(session.arrived, self.loop.time() + self.delay())
+        session.arrived = max(session.arrived, self.loop.time() + self._delay(session.owner))
         lost = fate < self.weather.broken
         if len(trip) > 1 and self._random.random() < self.weather.cut:
             middle = self._random.randrange(1, len(trip))
             self._send_at(session, trip[:middle], lost=False)
-            session.arrived += self.delay()
+            session.arrived += self._delay(session.owner)
             trip = trip[middle:]
         self._send_at(session, trip, lost=lost)
 
@@ -147,12 +155,12 @@ class Network:
         if self.server.store.fed:
             self._feed()
         if lost:
-            self.loop.outside_later(self.delay(), session.close)
+            self.loop.outside_later(self._delay(session.owner), session.close)
         elif replies:
             self._return(session, replies)
 
     def _return(self, session: Session, replies: list[Any]) -> None:
-        session.returned = max(session.returned, self.loop.time() + self.delay())
+        session.returned = max(session.returned, self.loop.time() + self._delay(session.owner))
         self.loop.outside_at(session.returned, session.deliver, replies)
 
     def _do(self, session: Session, words: list[bytes]) -> list[Any]:
