@@ -9,6 +9,10 @@ from hypothesis import settings
 from edgebake.valkey import EmbeddedValkey
 from tests.emptied import empty
 
+TESTS = Path(__file__).parent
+FOLDERS = ("simulation", "faults", "e2e", "integration", "unit")
+"""All folders of tests, that with the longest ones first."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--long`` and ``--data``."""
@@ -24,7 +28,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what takes minutes, unless asked for."""
+    """Begin with what takes longest, so that no process is left alone with it; skip the longest, unless asked for."""
+    items.sort(key=lambda item: FOLDERS.index(item.path.relative_to(TESTS).parts[0]))
     if not config.getoption("--long"):
         for item in items:
             if item.get_closest_marker("long"):
