@@ -4,7 +4,7 @@ import pytest
 
 from tests.simulation.runs import finished, ran, started, told
 
-SCHEDULES = 4_000
+SCHEDULES = 5_000
 LONG = 100_000
 
 
