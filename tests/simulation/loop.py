@@ -202,13 +202,7 @@ class Loop(asyncio.AbstractEventLoop):
         for task in self._tasks:
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # as asyncio itself does
-                coroutine = task.get_coro()
-                for _ in range(CLOSES):
-                    try:
-                        coroutine.close()
-                    except BaseException:  # noqa: S112  # whatever its clean-up raises: it was killed
-                        continue
-                    break
+                _close(task.get_coro())
             elif not task.cancelled():
                 task.exception()
         self._tasks.clear()
@@ -278,3 +272,13 @@ class Loop(asyncio.AbstractEventLoop):
     def is_closed(self) -> bool:
         """Tell that the loop is not closed."""
         return False
+
+
+def _close(coroutine: Any) -> None:
+    """Close a coroutine, whatever its clean-up raises or awaits: it was killed."""
+    for _ in range(CLOSES):
+        try:
+            coroutine.close()
+        except BaseException:  # noqa: S112  # it was killed
+            continue
+        return

@@ -15,10 +15,10 @@ from typing import Any
 import lupa.lua51 as lupa  # type: ignore[import-untyped]  # has no types
 import orjson
 
-from tests.simulation import streams
+from tests.simulation import streams, zsets
 from tests.simulation.store import COMMANDS, OK, Refusal, Status, Store, Words
 
-__all__ = ["Refusal", "Server", "Status", "streams"]
+__all__ = ["Refusal", "Server", "Status", "streams", "zsets"]
 
 LUA = b"""
 local call, decode, encode, unpacked, packed, LIST, STATUS = ...

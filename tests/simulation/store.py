@@ -1,11 +1,10 @@
-"""The keyspace of the in-process Redis, and the commands on strings, hashes, sets, lists and sorted sets.
+"""The keyspace of the in-process Redis, and the commands on strings, hashes, sets and lists.
 
 Only what the product uses, in Redis's own words. A command takes its words as bytes and returns what Redis replies:
 None, an int, bytes, a list of these, or ``Status``. It raises ``Refusal`` where Redis answers an error.
 """
 
 import copy
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from math import inf
@@ -397,7 +396,7 @@ def lpush(store: Store, words: Words) -> Any:
 @command
 def ltrim(store: Store, words: Words) -> Any:
     if (found := store.find(words[0], Listed)) is not None:
-        found[:] = found[_span(len(found), words[1], words[2])]
+        found[:] = found[span(len(found), words[1], words[2])]
         store.tidy(words[0], found)
     return OK
 
@@ -405,7 +404,7 @@ def ltrim(store: Store, words: Words) -> Any:
 @command
 def lrange(store: Store, words: Words) -> Any:
     found = store.find(words[0], Listed) or Listed()
-    return list(found[_span(len(found), words[1], words[2])])
+    return list(found[span(len(found), words[1], words[2])])
 
 
 @command
@@ -424,133 +423,12 @@ def lrem(store: Store, words: Words) -> Any:
     return gone
 
 
-def _span(size: int, first: bytes, last: bytes) -> slice:
+def span(size: int, first: bytes, last: bytes) -> slice:
+    """Return which part of so many a first and a last index name; both may count from the end."""
     start, stop = number(first), number(last)
     start = max(0, start + size) if start < 0 else start
     stop = stop + size if stop < 0 else stop
     return slice(start, max(start, stop + 1))
-
-
-@command
-def zadd(store: Store, words: Words) -> Any:
-    key, at, options = words[0], 1, set()
-    while words[at].upper() in (b"NX", b"XX", b"GT", b"LT", b"CH"):
-        options.add(words[at].upper())
-        at += 1
-    pairs = [(score(words[i]), words[i + 1]) for i in range(at, len(words), 2)]
-    found = store.make(key, Ranked)
-    added = moved = 0
-    for value, member in pairs:
-        there = found.get(member)
-        if (there is None and b"XX" in options) or (there is not None and not _moves(options, there, value)):
-            continue
-        added += there is None
-        moved += there != value
-        found[member] = value
-    found.changed()
-    store.tidy(key, found)
-    return moved if b"CH" in options else added
-
-
-def _moves(options: set[bytes], there: float, value: float) -> bool:
-    if b"NX" in options:
-        return False
-    return not (b"GT" in options and value <= there) and not (b"LT" in options and value >= there)
-
-
-@command
-def zrem(store: Store, words: Words) -> Any:
-    return _zremove(store, words[0], words[1:])
-
-
-@command
-def zscore(store: Store, words: Words) -> Any:
-    found = store.find(words[0], Ranked)
-    return None if found is None or words[1] not in found else spelt(found[words[1]])
-
-
-@command
-def zmscore(store: Store, words: Words) -> Any:
-    found = store.find(words[0], Ranked) or Ranked()
-    return [spelt(found[member]) if member in found else None for member in words[1:]]
-
-
-@command
-def zcard(store: Store, words: Words) -> Any:
-    return len(store.find(words[0], Ranked) or ())
-
-
-@command
-def zcount(store: Store, words: Words) -> Any:
-    found = store.find(words[0], Ranked)
-    return 0 if found is None else len(found.order()[_between(found.order(), words[1], words[2])])
-
-
-@command
-def zrange(store: Store, words: Words) -> Any:
-    """By index; with BYSCORE by score; REV from the highest."""
-    if (found := store.find(words[0], Ranked)) is None:
-        return []
-    options = [word.upper() for word in words[3:]]
-    order = found.order()
-    if b"BYSCORE" in options:
-        low, high = (words[2], words[1]) if b"REV" in options else (words[1], words[2])
-        some = order[_between(order, low, high)]
-        some = some[::-1] if b"REV" in options else some
-        return _pairs(_limited(some, options), options)
-    order = order[::-1] if b"REV" in options else order
-    return _pairs(order[_span(len(order), words[1], words[2])], options)
-
-
-@command
-def zrangebyscore(store: Store, words: Words) -> Any:
-    return zrange(store, [*words[:3], b"BYSCORE", *words[3:]])
-
-
-@command
-def zremrangebyscore(store: Store, words: Words) -> Any:
-    if (found := store.find(words[0], Ranked)) is None:
-        return 0
-    order = found.order()
-    return _zremove(store, words[0], [member for _, member in order[_between(order, words[1], words[2])]])
-
-
-@command
-def zremrangebyrank(store: Store, words: Words) -> Any:
-    if (found := store.find(words[0], Ranked)) is None:
-        return 0
-    order = found.order()
-    return _zremove(store, words[0], [member for _, member in order[_span(len(order), words[1], words[2])]])
-
-
-def _zremove(store: Store, key: bytes, members: Sequence[bytes]) -> int:
-    if (found := store.find(key, Ranked)) is None:
-        return 0
-    gone = [member for member in members if found.pop(member, None) is not None]
-    found.changed()
-    store.tidy(key, found)
-    return len(gone)
-
-
-def _between(order: list[tuple[float, bytes]], low: bytes, high: bytes) -> slice:
-    values = [value for value, _ in order]
-    first = bisect_right(values, score(low[1:])) if low[:1] == b"(" else bisect_left(values, score(low))
-    last = bisect_left(values, score(high[1:])) if high[:1] == b"(" else bisect_right(values, score(high))
-    return slice(first, max(first, last))
-
-
-def _limited(order: list[tuple[float, bytes]], options: list[bytes]) -> list[tuple[float, bytes]]:
-    if b"LIMIT" not in options:
-        return order
-    at = options.index(b"LIMIT")
-    first, count = number(options[at + 1]), number(options[at + 2])
-    return order[first:] if count < 0 else order[first : first + count]
-
-
-def _pairs(order: list[tuple[float, bytes]], options: list[bytes]) -> list[bytes]:
-    if b"WITHSCORES" in options:
-        return [word for value, member in order for word in (member, spelt(value))]
-    return [member for _, member in order]
 
 
 @command
