@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from bench.realdata import ceiling, zipf
-from bench.tiers import EFFECT_S, Cdn, Events, Reply, Served, Tier
+from bench.tiers import EFFECT_S, Cdn, Events, Reply, Tier
 from bench.timed import Clock
 from cdn.local.decision import Life
 from cdn.local.objects import Key, Object
@@ -92,12 +92,6 @@ async def test_what_an_item_drops_is_told_and_what_is_replaced_is_not() -> None:
     assert not dropped
     tier.drop(["#a-grace", "#a-grace"])
     assert dropped == {b"2": 1}
-
-
-def test_what_was_revalidated_is_neither_hit_nor_miss_to_aws() -> None:
-    served = Served(Counter({Result.HIT: 6, Result.REFRESH_HIT: 2, Result.MISS: 2}))
-    assert served.hits_aws == pytest.approx(0.75)
-    assert served.by_edge == pytest.approx(0.8)
 
 
 def test_a_cache_that_is_never_told_misses_each_feed_once() -> None:
