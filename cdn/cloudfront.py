@@ -142,7 +142,7 @@ class CloudFrontEdge:
             if self._client is None:
                 self._client = self._make_client()
             return call(self._client)
-        except (BotoCoreError, ClientError, ResponseParserError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError, KeyError, ValueError) as error:
             raise refusal(error, what, self._distribution) from error
 
     def _get_config(self, client: "CloudFrontClient") -> dict[str, Any]:

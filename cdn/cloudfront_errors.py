@@ -20,7 +20,8 @@ BUSY = frozenset(
      "SlowDown", "Throttling", "ThrottlingException", "ThrottledException", "TooManyInvalidationsInProgress",
      "TooManyRequestsException")
 )  # fmt: skip
-"""Codes that pass by themselves; so does every 5xx."""
+"""Codes that pass by themselves; so does every 5xx, and what a proxy before CloudFront says in its place."""
+PASSING = (408, 425, 429)
 UNKNOWN = "NoSuchInvalidation"
 SIGN_ANEW = "give Edgebake credentials that are valid, and check this machine's clock"
 REMEDIES = {
@@ -36,8 +37,12 @@ REMEDIES = {
 }
 NO_CREDENTIALS = "give Edgebake AWS credentials: a role, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 ASK = "no retry will help: look up this error of CloudFront's API, and correct what it names"
-UNREACHABLE = (ConnectionError, HTTPClientError, ResponseParserError, CredentialRetrievalError, MetadataRetrievalError)
-"""No connection, none in time, cut off, not CloudFront's XML; or whoever hands out credentials does not answer."""
+UNREACHABLE = (
+    *(ConnectionError, HTTPClientError, CredentialRetrievalError, MetadataRetrievalError),
+    *(ResponseParserError, KeyError, ValueError),
+)
+"""No connection, none in time, cut off, or whoever hands out credentials does not answer; no XML, or not CloudFront's,
+which lacks what we read or has it in another form."""
 
 
 def refusal(error: Exception, what: str, distribution: str) -> InvalidationRefused:
@@ -57,7 +62,7 @@ def _answered(error: ClientError, what: str, distribution: str) -> InvalidationR
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     words = error.response.get("Error", {}).get("Message", "").rstrip(".")
     told = f"CloudFront distribution '{distribution}' refused {what}: {code}: {words}."
-    if code in BUSY or status >= 500:
+    if code in BUSY or status >= 500 or status in PASSING:
         return EdgeBusy(f"{told} The same may be tried again.")
     if code == UNKNOWN:
         return InvalidationUnknown(f"{told} Send its batch again: the same reference creates nothing twice.")

@@ -298,6 +298,10 @@ async def test_an_invalidation_from_before_a_restart_is_unknown(world: World) ->
         b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 5\r\n\r\n<html",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<html",
+        b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>",  # XML, but of a proxy
+        b"HTTP/1.1 200 OK\r\nContent-Length: 36\r\n\r\n<I><CreateTime>soon</CreateTime></I>",
+        b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n",
     ],
 )
 async def test_what_is_no_answer_of_cloudfront_is_busy(answer: bytes) -> None:
@@ -305,6 +309,8 @@ async def test_what_is_no_answer_of_cloudfront_is_busy(answer: bytes) -> None:
         edge = CloudFrontEdge.local("local", url)
         with pytest.raises(EdgeBusy):
             await edge.invalidate(Batch("batch-1", ("g",)))
+        with pytest.raises(EdgeBusy):
+            await edge.is_complete("I1")
         await edge.close()
 
 
