@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import httpx
 
-from edgebake.errors import CommandError
+from edgebake.errors import ApiAway, CommandError
 from edgebake.settings import Settings
 
 TIMEOUT_S = 15.0
@@ -22,11 +22,14 @@ SHARDS_A_LINE = 8
 class Client:
     """Talks to the API that the settings name."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
+        """``transport``: in place of the network."""
         self._url = settings.api_url
         token = {"Authorization": f"Bearer {settings.api_token.reveal()}"}
         # Not through the machine's proxy: the API's port is on this host or in a private network.
-        self._http = httpx.Client(base_url=self._url, headers=token, timeout=TIMEOUT_S, trust_env=False)
+        self._http = httpx.Client(
+            base_url=self._url, headers=token, timeout=TIMEOUT_S, trust_env=False, transport=transport
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -52,10 +55,13 @@ class Client:
         return written
 
     def until_live(self, change: str, teller: "_Teller | None" = None) -> dict[str, Any]:
-        """Wait for a change and return its progress. Raises CommandError where it comes no further for WAIT_S."""
+        """Wait for a change and return its progress. Raises CommandError where it comes no further for WAIT_S.
+
+        An API that is away meanwhile is asked again: the change is written, and goes on without it.
+        """
         look, deadline = LOOK_S, time.monotonic() + WAIT_S
         teller = teller or _Teller(quiet=True)
-        while not teller.is_over(progress := self.ask("GET", f"/api/changes/{change}", None)):
+        while not teller.is_over(progress := self._ask_until(deadline, f"/api/changes/{change}")):
             if (parked := progress.get("parked")) is not None:
                 raise CommandError(
                     f"change {change} is parked after {parked['tries']} tries, and is not live: {parked['error']}. "
@@ -73,15 +79,27 @@ class Client:
         return progress
 
     def ask(self, method: str, path: str, body: dict[str, object] | None) -> dict[str, Any]:
-        """Ask the API and return its answer. Raises CommandError with the API's reason."""
+        """Ask the API and return its answer. Raises CommandError with the API's reason, ApiAway where that may pass."""
         try:
             answer = self._http.request(method, path, json=body)
         except httpx.HTTPError as error:
-            raise CommandError(f"the API at {self._url} does not answer: {error}") from error
+            raise ApiAway(f"the API at {self._url} does not answer: {error}", LONGEST_LOOK_S) from error
         found = _document(answer)
         if answer.is_error:
-            raise CommandError(f"the API refused it ({answer.status_code}): {_reason(found) or answer.reason_phrase}")
+            told = f"the API refused it ({answer.status_code}): {_reason(found) or answer.reason_phrase}"
+            after = answer.headers.get("Retry-After", "")
+            raise ApiAway(told, float(after)) if after.isdecimal() else CommandError(told)
         return found
+
+    def _ask_until(self, deadline: float, path: str) -> dict[str, Any]:
+        """Read something, and again where the API is away, until a moment of the monotonic clock."""
+        while True:
+            try:
+                return self.ask("GET", path, None)
+            except ApiAway as away:
+                if time.monotonic() + away.after_s > deadline:
+                    raise
+                time.sleep(away.after_s)
 
 
 class _Teller:

@@ -3,6 +3,7 @@
 CommandError       one line for a person; the command ends with status 1
 ├── FolderInUse    another process uses the data folder
 ├── ForeignHost    another host uses the SQLite file
+├── ApiAway        the API does not answer now; it may be asked again
 └── ChildFailed    a process of `up` did not start
 """
 
@@ -17,6 +18,14 @@ class FolderInUse(CommandError):
 
 class ForeignHost(CommandError):
     """Another host uses the SQLite file."""
+
+
+class ApiAway(CommandError):
+    """The API is away, or cannot answer now (Redis or the database is away); it may be asked again after so long."""
+
+    def __init__(self, message: str, after_s: float) -> None:
+        super().__init__(message)
+        self.after_s = after_s
 
 
 class ChildFailed(CommandError):
