@@ -110,8 +110,17 @@ class PendingSet:
 
     async def read(self, shards: Sequence[int], limit: int) -> dict[int, ShardState]:
         """Return the state of shards, with at most ``limit`` waiting tags of each."""
+        if not shards:
+            return {}
         replies = await scripts.execute(self._redis, [self._pending(shard, limit) for shard in shards])
         return {shard: _state(reply) for shard, reply in zip(shards, replies, strict=True)}
+
+    async def look(self, shards: Sequence[int], limit: int) -> tuple[set[str], dict[int, ShardState]]:
+        """Return the ids of the stored batches, and the state of shards, in one trip."""
+        calls = [self._pending(shard, limit) for shard in shards]
+        ids, *replies = await scripts.execute(self._redis, [("HKEYS", self._batches), *calls])
+        states = {shard: _state(reply) for shard, reply in zip(shards, replies, strict=True)}
+        return {batch.decode() for batch in ids}, states
 
     async def mint(
         self,
@@ -138,8 +147,7 @@ class PendingSet:
     async def accepted(self, minted: Minted, invalidation: str) -> Minted:
         """Note that the edge accepted a batch under this name."""
         flying = replace(minted, invalidation=invalidation, accepted_ms=await clock.now_ms(self._redis))
-        await self._store(flying)
-        await scripts.execute(self._redis, self._fly(minted))
+        await scripts.execute(self._redis, [self._kept(flying), *self._fly(minted)])
         return flying
 
     async def unknown(self, minted: Minted) -> Minted:
@@ -151,12 +159,14 @@ class PendingSet:
     async def completed(self, minted: Minted) -> Minted | None:
         """Note that a batch is complete everywhere. Forget those whose taps it carried, then itself if it needs none.
 
+        Its ``done_ms`` may be set: then it was complete as soon as it was accepted, which nobody has noted.
+
         Returns what is stored of it now: None, or a batch that awaits its second tap. Before that is stored, it is not
         known to be complete, so whoever dies in between leaves it to be asked after again.
         """
         stored = await self.stored() if minted.covers else []
         covered = [command for each in stored if each.batch.id in minted.covers for command in self._drops(each)]
-        awaits = replace(minted, done_ms=await clock.now_ms(self._redis)) if minted.taps else None
+        awaits = replace(minted, done_ms=minted.done_ms or await clock.now_ms(self._redis)) if minted.taps else None
         last = self._drops(minted) if awaits is None else [*self._fly(minted), self._kept(awaits)]
         await scripts.execute(self._redis, [*covered, *last])
         return awaits
@@ -165,11 +175,6 @@ class PendingSet:
         """Return the batches that are not complete, or await their second tap: what a new drain loop takes up."""
         (rows,) = await scripts.execute(self._redis, [("HGETALL", self._batches)])
         return [_minted(batch.decode(), row) for batch, row in scripts.fields(rows).items()]
-
-    async def ids(self) -> set[str]:
-        """Return the ids of these batches."""
-        (found,) = await scripts.execute(self._redis, [("HKEYS", self._batches)])
-        return {batch.decode() for batch in found}
 
     async def trail(self) -> list[Minted]:
         """Return the last batches that left the store, the newest first: for people and the audit, nothing needs it."""

@@ -76,12 +76,7 @@ def invalidator(settings: Settings, record: Record, redis: Redis, edge: Edge) ->
         forgotten_ms=settings.forgotten_ms,
         wake=drain.woken.set,
     )
-
-    def woken() -> None:
-        drain.woken.set()
-        roller.woken.set()
-
-    recorder = Recorder(redis, ledger, board, consumer(), wake=woken)
+    recorder = Recorder(redis, ledger, board, consumer(), wake=drain.woken.set, roll=roller.woken.set)
     return [recorder.run, drain.run, roller.run, budget.run]
 
 

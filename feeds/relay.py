@@ -9,7 +9,7 @@ week.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from math import inf
 
 from redis.asyncio import Redis
@@ -18,7 +18,7 @@ from feeds import keys, metrics, scripts, trace
 from feeds.outbox import OutboxRow
 from feeds.progress import now_ms, number_of
 from feeds.record import Record
-from feeds.stream import came, hold, let_go
+from feeds.stream import came, hold, let_go, renewed
 
 BATCH = 500
 POLL_S = 0.25
@@ -57,33 +57,46 @@ class Relay:
         self._due_ms = 0
         self._crossed = self._pruned = -inf
         self._lease = redis.lock(keys.RELAY_LEASE, timeout=LEASE_S, thread_local=False)
+        self._ours = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until ``stop`` is set, woken by pub/sub and, where a message is lost, by a poll."""
+        self._ours = False
         async with wakes(self._redis, keys.WAKE_RELAY) as woken:
             while not stop.is_set():
                 woken.clear()  # before the work, so that a wake during it is not lost
-                if await hold(self._lease):
-                    await self.relay()
-                    await self._tidy()
+                await self._turn()
                 await came(woken, POLL_S)
         await let_go(self._lease)
 
-    async def relay(self) -> int:
-        """Relay all that is in the outbox now; return how many changes that were."""
+    async def _turn(self) -> None:
+        """Relay, where the lease is ours. Rows are read while it is renewed: as long as it is, nobody relays them."""
+        rows: Sequence[OutboxRow] | None = None
+        if self._ours:
+            self._ours, rows = await asyncio.gather(renewed(self._lease), self._record.outbox_take(BATCH))
+        if not self._ours:
+            self._ours, rows = await hold(self._lease), None
+        if self._ours:
+            await self.relay(rows)
+            await self._tidy()
+
+    async def relay(self, rows: Sequence[OutboxRow] | None = None) -> int:
+        """Relay all that is in the outbox now; return how many changes that were. ``rows`` were just read there."""
         if not await self._replayed():
             return 0
         await self._publish_due()
         total = 0
         began = trace.began()
-        while rows := await self._record.outbox_take(BATCH):
+        while rows := await self._record.outbox_take(BATCH) if rows is None else rows:
             await scripts.execute(self._redis, [command for row in rows for command in _entry(row, self._epoch)])
             await self._record.outbox_relayed([row.row for row in rows])
             total += len(rows)
             for row in rows:
                 _tell(row)
                 trace.step("relay", row.id, began, epoch=self._epoch)
-            began = trace.began()
+            if len(rows) < BATCH:  # whoever commits now wakes the relay
+                break
+            began, rows = trace.began(), None
         return total
 
     async def _replayed(self) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from math import inf
 from typing import Any
 
 from redis.asyncio import Redis
@@ -103,6 +104,6 @@ async def _send(redis: Redis, commands: Sequence[Command]) -> list[Any]:
 
 async def _reply(connection: AbstractConnection) -> Any:
     try:
-        return await connection.read_response()
+        return await connection.read_response(timeout=inf)  # the trip has a time-out, each reply needs none
     except ResponseError as error:
         return error

@@ -120,10 +120,15 @@ async def came(event: asyncio.Event, seconds: float) -> bool:
 
 async def hold(lease: Lock) -> bool:
     """Take or renew a lease (a Redis lock with a time-out); tell whether it is ours."""
+    return await renewed(lease) or bool(await lease.acquire(blocking=False))
+
+
+async def renewed(lease: Lock) -> bool:
+    """Renew a lease where it is ours still; tell whether it was, all the time since it was taken or renewed."""
     try:
         return bool(await lease.reacquire())
     except LockError:
-        return bool(await lease.acquire(blocking=False))
+        return False
 
 
 async def let_go(lease: Lock) -> None:

@@ -22,7 +22,7 @@ from cdn.pending import CallBudget, Minted, PendingSet, ShardState
 from cdn.tags import GLOBAL
 from feeds import trace
 from feeds.progress import Board, Waiting, now_ms
-from feeds.stream import came, hold, let_go
+from feeds.stream import came, hold, let_go, renewed
 from feeds.trace import Step
 from invalidator import metrics
 from invalidator.means import Money, Origin, Silent, Unlimited
@@ -56,6 +56,10 @@ class Patience:
 
 
 PATIENCE = Patience()
+
+
+Looked = tuple[set[str], Mapping[int, ShardState]]
+"""The ids of the stored batches, and the shards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,7 @@ class Drain:
         self._open: dict[str, Attempt] = {}
         self._watch = Watch(edge.name)
         self._told: deque[Told] = deque(maxlen=TOLD)
+        self._moved: set[int] = set()
         self._ours = False
         self.woken = asyncio.Event()
 
@@ -131,39 +136,59 @@ class Drain:
         self._ours = False
         while not stop.is_set():
             self.woken.clear()
-            wait = await self.step() if await self.hold() else IDLE_S
+            wait = await self._turn()
             if wait > 0:
                 await came(self.woken, wait)
         await let_go(self._lease)
 
     async def hold(self) -> bool:
-        """Take or renew the lease; tell whether it is ours. If so, take up what is stored and not known here.
-
-        A loop that was here before may have stored batches and died, or have stored one after it lost its lease.
-        """
+        """Take or renew the lease; tell whether it is ours."""
         ours = await hold(self._lease)
         if ours and not self._ours:
             self._open = {}
-        if ours and await self._pending.ids() != self._open.keys():
-            stored = await self._pending.stored()
-            self._open = {m.batch.id: self._open.get(m.batch.id) or Attempt(m) for m in stored}
         self._ours = ours
         return ours
 
-    async def step(self) -> float:
-        """Do what is due; return how many seconds the loop may sleep."""
+    async def _turn(self) -> float:
+        """Take a step where the lease is ours; return how many seconds the loop may sleep.
+
+        What waits is read while the lease is renewed: as long as it is ours, nobody else moves anything.
+        """
+        if self._ours:
+            still, looked = await asyncio.gather(renewed(self._lease), self._look())
+            if still:
+                return await self.step(looked)
+        return await self.step() if await self.hold() else IDLE_S
+
+    async def step(self, looked: Looked | None = None) -> float:
+        """Do what is due; return how many seconds the loop may sleep. ``looked``: what a look just found."""
+        stored, shards = looked or await self._look()
+        if stored != self._open.keys():
+            await self._take_up()
+            _, shards = await self._look()
         held = self._is_held_up()
-        shards = await self._pending.read(ALL_SHARDS, 0 if held else self._room())
+        self._moved.clear()
         self._watch.look(shards, asyncio.get_running_loop().time())
         if held:
             self._watch.refused(sum(state.size for state in shards.values()))
         wait = IDLE_S if held else await self._send_new(shards)
-        attempts = [attempt for attempt in self._open.values() if not attempt.is_complete]
-        for attempt in attempts:
+        for attempt in [attempt for attempt in self._open.values() if not attempt.is_complete]:
             wait = min(wait, await self._advance(attempt))
         metrics.UNTAPPED.labels(self._edge.name).set(sum(attempt.is_complete for attempt in self._open.values()))
-        await self._settle(await self._pending.read(ALL_SHARDS, 0) if attempts else shards)
+        await self._settle(shards)
         return wait
+
+    async def _look(self) -> Looked:
+        """Return which batches are stored, and what waits: as much as can go now."""
+        return await self._pending.look(ALL_SHARDS, 0 if self._is_held_up() else self._room())
+
+    async def _take_up(self) -> None:
+        """Take up what is stored and not known here.
+
+        A loop that was here before may have stored batches and died, or have stored one after it lost its lease.
+        """
+        stored = await self._pending.stored()
+        self._open = {m.batch.id: self._open.get(m.batch.id) or Attempt(m) for m in stored}
 
     async def _send_new(self, shards: Mapping[int, ShardState]) -> float:
         """Plan the next batch and mint it; return how many seconds there is nothing new to send."""
@@ -196,9 +221,10 @@ class Drain:
     async def _forget(self, planned: Plan) -> None:
         """Forget what no edge has anything of: it was not told in time."""
         if planned.released:
+            self._moved.update(planned.released)
             await self._pending.release(planned.released)
         for batch in planned.over:
-            await self._pending.completed(replace(self._open.pop(batch).minted, taps=()))
+            await self._finish(replace(self._open.pop(batch).minted, taps=()))
 
     async def _mint(self, planned: Plan) -> float:
         if wait_ms := await self._calls.spend():
@@ -240,16 +266,25 @@ class Drain:
             await self._complete(attempt)
 
     async def _send(self, attempt: Attempt) -> None:
-        """Send a batch. Its items are counted before it is noted as accepted: dying between the two sends it again."""
+        """Send a batch. Its items are counted before it is noted as accepted: dying between the two sends it again.
+
+        What is complete at once is noted in one step.
+        """
         batch = attempt.minted.batch
         receipt = await self._edge.invalidate(batch)
         taps = self._second_taps(attempt.minted)
-        await self._money.spent(len(batch.tags) - taps, taps, batch.id)
-        attempt.minted = await self._pending.accepted(attempt.minted, receipt.invalidation)
+        spent = self._money.spent(len(batch.tags) - taps, taps, batch.id)
+        if receipt.complete:
+            now_ms, _ = await asyncio.gather(clock.now_ms(self._redis), spent)
+            taken = replace(attempt.minted, invalidation=receipt.invalidation, accepted_ms=now_ms)
+            attempt.minted = replace(taken, done_ms=now_ms)
+            await self._complete(attempt)
+        else:
+            await spent
+            self._moved.update(attempt.minted.shards)
+            attempt.minted = await self._pending.accepted(attempt.minted, receipt.invalidation)
         self._told.append(Told(attempt.minted, receipt.request))
         self._measure(attempt.minted, taps)
-        if receipt.complete:
-            await self._complete(attempt)
 
     def _second_taps(self, minted: Minted) -> int:
         """Return how many of a batch's items are second taps: what a batch before it needs again."""
@@ -266,13 +301,18 @@ class Drain:
 
     async def _complete(self, attempt: Attempt) -> None:
         """Note that a batch is complete; what it tapped is done with, and so is it, unless it needs a tap itself."""
-        awaits = await self._pending.completed(attempt.minted)
+        awaits = await self._finish(attempt.minted)
         for name in attempt.minted.covers:
-            self._open.pop(name, None)
+            if covered := self._open.pop(name, None):
+                self._moved.update(covered.minted.shards)
         if awaits is None:
             del self._open[attempt.minted.batch.id]
         else:
             attempt.minted = awaits
+
+    async def _finish(self, minted: Minted) -> Minted | None:
+        self._moved.update(minted.shards)
+        return await self._pending.completed(minted)
 
     def _back_off(self, attempt: Attempt, error: InvalidationRefused) -> float:
         doubled = min(self._patience.longest_s, self._patience.first_s * 2 ** min(attempt.failed - 1, 20))
@@ -304,9 +344,15 @@ class Drain:
         await scripts.execute(self._redis, [("SET", keys.last_global(self._edge.name), now)])
 
     async def _settle(self, shards: Mapping[int, ShardState]) -> None:
-        """Note which readable changes are sent, and which are live: at this edge and at all others."""
-        if not (waiting := await self._board.waiting(WAITING)):
+        """Note which readable changes are sent, and which are live: at this edge and at all others.
+
+        ``shards`` were read before anything was moved; those where something was are read again.
+        """
+        moved = self._pending.read(sorted(self._moved), 0)
+        waiting, again = await asyncio.gather(self._board.waiting(WAITING), moved)
+        if not waiting:
             return
+        shards = {**shards, **again}
         edges = [shards, *[await other.read(ALL_SHARDS, 0) for other in self._others]]
         until = max(state.now_ms for state in shards.values()) - self._limits.forgotten_ms
         sent = [change for change in waiting if not change.sent and _past(change, edges, "sent")]

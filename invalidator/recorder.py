@@ -29,6 +29,10 @@ TAGS_A_TRIP = 50_000
 log = logging.getLogger(__name__)
 
 
+def _nobody() -> None:
+    """Nobody rolls here: whoever does looks once in a while."""
+
+
 class Recorder:
     """Records what is affected."""
 
@@ -40,13 +44,16 @@ class Recorder:
         consumer: str,
         *,
         wake: Callable[[], None],
+        roll: Callable[[], None] = _nobody,
         lease_ms: int = LEASE_MS,
     ) -> None:
+        """``wake`` is called when tags are pending and again when changes are readable, ``roll`` when a roll begins."""
         self._group = Group(redis, keys.AFFECTED, GROUP, consumer, lease_ms)
         self._ledger = ledger
         self._board = board
         self._rolls = Rolls(redis)
         self._wake = wake
+        self._roll = roll
         self._parking = board.parking(keys.AFFECTED, "Recording")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -69,7 +76,6 @@ class Recorder:
             for portion in portions(parts):
                 await self.record([part for _, part in portion])
                 await self._group.done([name for name, _ in portion])
-                self._wake()
         except Exception as error:
             if fault_of(error) is not Fault.CHANGE:
                 raise
@@ -84,7 +90,6 @@ class Recorder:
                 continue
             await self._group.done([name])
             await self._parking.forget(name)
-            self._wake()
 
     async def _record_entry(self, fields: Mapping[bytes, bytes]) -> None:
         await self.record([affected.read(fields)])
@@ -94,15 +99,22 @@ class Recorder:
         began = trace.began()
         needs = [by_shard([part]) for part in parts]
         recorded = await self._ledger.record(merged(needs))
-        await self._rolls.begin([part for part in parts if _begins(part)])
+        self._wake()
+        await self._begin_rolls([part for part in parts if _begins(part)])
         noted = [
             (part, {shard: recorded[shard].count for shard in need})
             for part, need in zip(parts, needs, strict=True)
             if not _begins(part)
         ]
         await self._board.recorded(noted)
+        self._wake()
         for part, counts in noted:
             trace.step("record", part.change_id, began, part=part.part, shards=len(counts))
+
+    async def _begin_rolls(self, parts: Sequence[Affected]) -> None:
+        if parts:
+            await self._rolls.begin(parts)
+            self._roll()
 
 
 def _begins(part: Affected) -> bool:

@@ -87,11 +87,9 @@ class Rolls:
 
     async def begin(self, parts: Sequence[Affected]) -> None:
         """Keep the rolls of these parts, each the only one of its change; one that has begun goes on."""
-        if parts:
-            now_ms = await self.now_ms()
-            rolls = [Roll(part.change_id, part.attempt, now_ms) for part in parts]
-            commands = [("HSETNX", keys.ROLLS, roll.change, _row(roll)) for roll in rolls]
-            await scripts.execute(self._redis, commands)
+        now_ms = await self.now_ms()
+        rolls = [Roll(part.change_id, part.attempt, now_ms) for part in parts]
+        await scripts.execute(self._redis, [("HSETNX", keys.ROLLS, roll.change, _row(roll)) for roll in rolls])
 
     async def read(self) -> list[Roll]:
         """Return the rolls, the oldest first."""

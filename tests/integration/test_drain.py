@@ -13,7 +13,7 @@ from feeds.command import CreatePost, EditPost, Follow, Invalidate, PutUser
 from feeds.ids import shard_of
 from invalidator.drain import AT_ONCE, Patience
 from invalidator.recorder import Recorder
-from tests.integration.house import FakeEdge, House
+from tests.integration.house import FakeEdge, House, until
 
 ADA = shard_of("ada")
 STATES = ("readable", "sent", "live")
@@ -285,6 +285,24 @@ async def test_one_loop_drains_and_another_takes_over_what_it_stored(house: Hous
     await second.step()
     assert len(house.edge.calls) == 2
     assert house.edge.calls[0] == house.edge.calls[1]
+
+
+async def test_what_a_loop_read_while_another_took_its_lease_goes_out_once(house: House) -> None:
+    await with_a_post(house)
+    first, second = house.drain_of(house.edge), house.drain_of(house.edge)
+    stop = asyncio.Event()
+    running = asyncio.create_task(first.run(stop))
+    await until(lambda: house.redis.exists("lease:drain:main"))
+    await house.redis.delete("lease:drain:main")  # its time-out
+    assert await second.hold()
+    await house.leave(ADA, "p-p1")
+    await house.read(EditPost(post="p1", title="Two"))
+    first.woken.set()
+    await second.step()
+    stop.set()
+    first.woken.set()
+    await running
+    assert [call.tags for call in house.edge.calls] == [("p-p1",)]
 
 
 async def test_a_batch_that_a_loop_without_its_lease_minted_is_taken_up_too(house: House) -> None:
