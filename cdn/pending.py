@@ -23,20 +23,22 @@ TRAIL = 100
 
 
 class Flag(IntFlag):
-    """What is demanded of a tag that waits. Of two reasons, tap and urgent win; covered is only what both are.
+    """What is demanded of a tag that waits. Of two reasons, tap and urgent win; patient and covered is what both are.
 
     ``TAP``: dropped once more after the transit time. ``URGENT``: a deletion or privacy, which always goes.
+    ``PATIENT``: nobody asked for it, and it is wide, so it waits for headroom at the origin; what is urgent never does.
     ``COVERED``: a leftover reader, whose answers ``o`` reaches too.
     """
 
     PLAIN = 0
     TAP = 1
     URGENT = 2
+    PATIENT = 4
     COVERED = 8
 
     def merged(self, other: "Flag") -> "Flag":
         """Return what both reasons demand together."""
-        return (self | other) & (Flag.TAP | Flag.URGENT) | self & other & Flag.COVERED
+        return (self | other) & (Flag.TAP | Flag.URGENT) | self & other & (Flag.PATIENT | Flag.COVERED)
 
 
 @dataclass(frozen=True, slots=True)

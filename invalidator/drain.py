@@ -26,7 +26,7 @@ from feeds.stream import came, hold, let_go, renewed
 from feeds.trace import Step
 from invalidator import metrics
 from invalidator.means import Money, Origin, Silent, Unlimited
-from invalidator.plan import Limits, Plan, View, in_progress, next_tap_ms, plan
+from invalidator.plan import Limits, Plan, View, asks_for_headroom, in_progress, next_tap_ms, plan
 from invalidator.watch import Watch
 
 LEASE_S = 5.0
@@ -210,10 +210,9 @@ class Drain:
         for attempt in self._open.values():
             attempt.minted = attempt.minted.by(now_ms)
         view = View(now_ms, shards, [attempt.minted for attempt in self._open.values()])
-        size = sum(state.size for state in shards.values())
-        if size:
+        if any(state.size for state in shards.values()):
             view = replace(view, money=await self._money.left())
-        if size > self._limits.overflow_items:
+        if asks_for_headroom(view, self._limits):
             wide = (await self._origin.headroom()).wide
             view = replace(view, wide=wide, global_ms=await self._global_ms())
         return view

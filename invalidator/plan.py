@@ -6,8 +6,9 @@
 3. Deletions and privacy go first, then second taps that are due, then the rest, oldest first, as far as the edge's
    quota and the month's money reach.
 
-Nobody asked the planner to go wide (``o`` in place of many readers, ``g`` in place of a backlog that cannot go out in
-time): it does so only with headroom at the origin, and takes ``g`` at most once in ten minutes.
+Nobody asked the planner to go wide (``o`` in place of many readers, or of more than can be paid, ``g`` in place of a
+backlog that cannot go out in time): it does so only with headroom at the origin, and takes ``g`` at most once in ten
+minutes. Nor did anybody ask for the ``o`` of a parked change: it waits for headroom, or until the edge has forgotten.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +21,7 @@ from cdn.tags import GLOBAL, OVERFLOW
 GLOBAL_EVERY_MS = 600_000
 """The planner's own ``g`` goes at most so often: everything that it drops comes back to the origin."""
 
-TAP, URGENT, COVERED = map(int, (Flag.TAP, Flag.URGENT, Flag.COVERED))
+TAP, URGENT, PATIENT, COVERED = map(int, (Flag.TAP, Flag.URGENT, Flag.PATIENT, Flag.COVERED))
 
 Entries = Mapping[int, tuple[Waiting, ...]]
 """Waiting entries, by shard."""
@@ -32,7 +33,9 @@ class Why(StrEnum):
     QUOTA = "quota"  # the edge takes no more at once
     TAPS = "taps"  # second taps that are due need the room first
     MONEY = "money"  # the month's items are spent: it waits for its horizon
-    HEADROOM = "headroom"  # the backlog cannot go out in time, and the origin cannot bear to lose everything
+    HEADROOM = (
+        "headroom"  # nobody asked for it and it is wide, or a backlog cannot go out in time: the origin is busy
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,11 @@ class View:
     money: int | None = None
     global_ms: int = 0
 
+    @property
+    def to_spend(self) -> int | None:
+        """What is left for new items: second taps were counted in when their items went."""
+        return None if self.money is None else self.money - sum(len(batch.taps) for batch in self.batches)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -107,7 +115,8 @@ class Item:
     """A tag, the entries that it drops, and the tags that these waited as.
 
     ``place`` is the lowest among what waits in a shard: the age of the oldest. ``urgent``: one of them is a deletion's
-    or a matter of privacy. ``covered``: ``o`` drops them all as well. ``tapped``: one needs a second tap.
+    or a matter of privacy. ``patient``: all wait for headroom. ``covered``: ``o`` drops them all as well. ``tapped``:
+    one needs a second tap.
     """
 
     tag: str
@@ -115,6 +124,7 @@ class Item:
     entries: list[tuple[int, Waiting]] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     urgent: bool = False
+    patient: bool = True
     covered: bool = True
     tapped: bool = False
 
@@ -129,6 +139,7 @@ class Item:
         self.place = min(self.place, place)
         self.entries.append((shard, entry))
         self.urgent = self.urgent or bool(flags & URGENT)
+        self.patient = self.patient and flags & (URGENT | PATIENT) == PATIENT
         self.covered = self.covered and bool(flags & COVERED)
         self.tapped = self.tapped or tapped
 
@@ -144,7 +155,8 @@ def needs_tap(entry: Waiting, view: View, limits: Limits) -> bool:
 def plan(view: View, limits: Limits) -> Plan:
     """Return the next batch, what to forget, and why the rest waits. See the module's words."""
     alive, released = _released(view, limits)
-    items, widened = _widened(_items(alive, view, limits), view, limits)
+    ready, patient = _ready(_items(alive, view, limits), view)
+    items, widened = _widened(ready, view, limits)
     due, over = _taps(view, limits)
     call = _Call(view, limits)
     left = _fill(call, items, due)
@@ -158,9 +170,17 @@ def plan(view: View, limits: Limits) -> Plan:
         waiting=call.waiting(),
         released=released,
         over=over,
-        left=left,
+        left=left | _because(Why.HEADROOM, patient),
         widened=widened if widened in call.tags else "",
     )
+
+
+def asks_for_headroom(view: View, limits: Limits) -> bool:
+    """Tell whether the plan may depend on ``wide``: many wait, or more than can be paid, or something is patient."""
+    size = sum(state.size for state in view.shards.values())
+    if size > limits.overflow_items or (view.to_spend is not None and view.to_spend < 2 * size):
+        return True
+    return any(entry.flags & PATIENT for state in view.shards.values() for entry in state.waiting)
 
 
 def next_tap_ms(view: View, limits: Limits) -> int | None:
@@ -180,8 +200,7 @@ class _Call:
         self._view = view
         self._limits = limits
         self._room = min(limits.max_items, limits.max_in_progress - in_progress(view.batches))
-        owed = sum(len(batch.taps) for batch in view.batches)  # second taps were counted in when their items went
-        self._money = None if view.money is None else view.money - owed
+        self._money = view.to_spend
         self._taken: list[Item] = []
         self.tags: dict[str, None] = {}
         self.tapping: dict[str, None] = {}
@@ -282,6 +301,13 @@ def _items(waiting: Entries, view: View, limits: Limits) -> list[Item]:
     return sorted(found.values(), key=lambda item: item.place)
 
 
+def _ready(items: list[Item], view: View) -> tuple[list[Item], list[Item]]:
+    """Part what may go from what has to wait for headroom; ``g`` takes along that too."""
+    if view.wide or any(item.tag == GLOBAL for item in items):
+        return items, []
+    return [item for item in items if not item.patient], [item for item in items if item.patient]
+
+
 def _widened(items: list[Item], view: View, limits: Limits) -> tuple[list[Item], str]:
     """Put what a wider item drops into it; return what the planner itself made wider, too."""
     asked = {item.tag for item in items}
@@ -292,9 +318,14 @@ def _widened(items: list[Item], view: View, limits: Limits) -> tuple[list[Item],
     covered = [item for item in items if item.covered]
     if OVERFLOW in asked and covered:
         return _overflowed(items), ""
-    if len(covered) > limits.overflow_items and view.wide:
+    if view.wide and (len(covered) > limits.overflow_items or _is_dear(covered, view)):
         return _overflowed(items), OVERFLOW
     return items, ""
+
+
+def _is_dear(items: Sequence[Item], view: View) -> bool:
+    """Tell whether these cost more than is left of the month's money, though that is not spent."""
+    return view.to_spend is not None and 0 < view.to_spend < sum(1 + item.tapped for item in items)
 
 
 def _is_late(items: Sequence[Item], view: View, limits: Limits) -> bool:

@@ -15,7 +15,7 @@
 | site changed | | ``g``; where it rolls ``s-``, shard by shard, under the guard of ``g`` |
 | imported | ``u-``, ``p-``, ``a-`` as reported | |
 | invalidated | ``p-`` of the user's posts | ``u-``, ``a-``; or ``g``, which may roll |
-| covered (a parked one) | ``u-``, ``p-``, ``a-`` as reported | ``t-`` of the posts' tags, ``o`` |
+| covered (a parked one) | ``u-``, ``p-``, ``a-`` as reported | ``t-`` of the posts' tags; ``o``, which is patient |
 
 Readers of a post's sources are not dropped by their ``u-``: what carries a source is reached by its ``a-`` or ``t-``.
 The ledger knows who has an answer at an edge that carries none of them, and lets those wait, by name. Readers of a
@@ -151,14 +151,20 @@ def by_shard(parts: Iterable[Affected]) -> dict[int, Tags]:
     for part in parts:
         flags = Flag.URGENT if is_urgent(part.change) else Flag.PLAIN
         for tag in dropped_tags(part):
+            demanded = flags or _patience(part.change, tag)
             for shard in shards_of(tag):
-                found[shard].drop(tag, flags)
+                found[shard].drop(tag, demanded)
         for tag in guard_tags(part):
             for shard in shards_of(tag):
                 found[shard].guards.add(tag)
         for section in (*part.sections, *(_sections(part.users) if part.sources else ())):
             _add(section, part, found[shard_of(section.partition("\n")[0])], flags)
     return found
+
+
+def _patience(change: Change, tag: str) -> Flag:
+    """Return what is demanded of a tag that is not urgent: nobody asked for what a parked change takes along."""
+    return Flag.PATIENT if tag == tags.OVERFLOW and isinstance(change, Covered) else Flag.PLAIN
 
 
 def _add(section: str, part: Affected, of_shard: Tags, flags: Flag) -> None:

@@ -7,7 +7,7 @@
 --   JSON: [[guarded tag, …], [flags, [dropped tag, …], …], [[source, …], "user\nuser…", …]]
 -- (Guards: fence only; dropped: both. Readers: users whose feeds gained a post by these sources, in the ledger only.)
 -- Returns: {count, number of tags made pending}   Error FORGOTTEN: there is no count; nothing is recorded.
-local TAP, URGENT, COVERED = 1, 2, 8
+local TAP, URGENT, PATIENT, COVERED = 1, 2, 4, 8
 local transit, now = tonumber(ARGV[2]), redis.call("TIME")
 local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
 now = tonumber(now[1])
@@ -40,10 +40,11 @@ end
 
 -- The pending set of each edge.
 local function has(flags, flag) return math.floor(flags / flag) % 2 == 1 end
-local function merged(flags, others)  -- tap and urgent if either is, covered if both are
+local function merged(flags, others)  -- tap and urgent if either is, patient and covered if both are
   local both = 0
   if has(flags, TAP) or has(others, TAP) then both = both + TAP end
   if has(flags, URGENT) or has(others, URGENT) then both = both + URGENT end
+  if has(flags, PATIENT) and has(others, PATIENT) then both = both + PATIENT end
   if has(flags, COVERED) and has(others, COVERED) then both = both + COVERED end
   return both
 end

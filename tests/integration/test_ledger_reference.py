@@ -92,7 +92,7 @@ class Doubt:
 
 Step: TypeAlias = Leave | Record | Mint | Release | Pass | Doubt
 
-flags = st.sampled_from([Flag.PLAIN, Flag.PLAIN, Flag.URGENT, Flag.TAP])
+flags = st.sampled_from([Flag.PLAIN, Flag.PLAIN, Flag.URGENT, Flag.TAP, Flag.PATIENT])
 sources = st.lists(st.sampled_from([1, 2, 12, 2**31 + 1]), unique=True, max_size=3).map(tuple)
 users = st.sampled_from(["ada", "bob", "ada\nbob"])
 leaves = st.builds(

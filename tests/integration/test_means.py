@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from cdn.fence import Leaving
 from cdn.ledger import Readers, Tags
 from cdn.load import Headroom
+from feeds.affected import Affected
+from feeds.change import Covered
 from feeds.command import CreatePost, DeletePost, EditPost, PutUser
 from feeds.ids import shard_of
 from tests.integration.ground import MINUTE_MS
@@ -104,6 +106,23 @@ async def test_without_headroom_they_are_named(house: House) -> None:
     await leftovers(house, 25)
     await house.drain_of(house.edge, origin=Bakers(wide=False)).step()
     assert len(house.edge.items) == 25
+
+
+async def test_what_a_parked_change_takes_along_waits_for_headroom(house: House) -> None:
+    await house.leave(5, "o", "p-p1", "a-ada")
+    part = Affected("1", Covered("c0"), "1", 0, 1, posts=("p1",), authors=("ada",), overflow=True, shared=True)
+    await house.recorder.record([part])
+    await house.drain_of(house.edge, origin=Bakers(wide=False)).step()
+    assert sorted(house.edge.items) == ["a-ada", "p-p1"]
+    assert await house.waiting() == {"o": [5]}
+    await house.drain_of(house.edge, origin=Bakers(wide=True)).step()
+    assert house.edge.items[2:] == ["o"]
+
+
+async def test_readers_that_cannot_all_be_paid_are_one_item(house: House) -> None:
+    await leftovers(house, 5)
+    await house.drain_of(house.edge, origin=Bakers(wide=True), money=Purse(4)).step()
+    assert house.edge.items == ["o"]
 
 
 async def test_a_backlog_becomes_g_once_in_ten_minutes(house: House) -> None:

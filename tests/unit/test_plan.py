@@ -223,6 +223,30 @@ class TestOverflow:
         assert planned.widened == ""
         assert len(tags_of(planned)) == 3
 
+    def test_where_the_money_is_short_of_naming_them_they_are_one_item(self) -> None:
+        planned = plan(view(shard(*covered(5)), wide=True, money=4), LIMITS)
+        assert (planned.tags, planned.widened) == (("o",), "o")
+        assert len(plan(view(shard(*covered(5)), wide=True, money=5), LIMITS).tags) == 5
+        assert len(plan(view(shard(*covered(5)), wide=False, money=4), LIMITS).tags) == 4
+
+    def test_one_that_nobody_asked_for_waits_for_headroom_and_holds_up_nothing(self) -> None:
+        waiting = shard(wait("o", Flag.PATIENT), "p-1", *covered(1))
+        planned = plan(view(waiting, wide=False), LIMITS)
+        assert set(planned.tags) == {"p-1", "u-0"}
+        assert planned.left == {"o": Why.HEADROOM}
+        assert set(plan(view(waiting, wide=True), LIMITS).tags) == {"o", "p-1"}
+        assert plan(view(waiting, shard("g"), wide=False), LIMITS).tags == ("g",)
+
+    def test_one_that_somebody_asked_for_too_does_not_wait(self) -> None:
+        planned = plan(view(shard(wait("o", Flag.PATIENT)), shard("o"), wide=False), LIMITS)
+        assert (planned.tags, len(planned.waiting)) == (("o",), 2)
+        assert plan(view(shard(wait("o", Flag.PATIENT | Flag.URGENT))), LIMITS).tags == ("o",)
+
+    def test_it_waits_no_longer_than_an_edge_remembers(self) -> None:
+        planned = plan(view(shard(wait("o", Flag.PATIENT, age_ms=340_000))), LIMITS)
+        assert planned.left == {}
+        assert len(planned.released[0]) == 1
+
     def test_it_is_tapped_where_one_of_them_is(self) -> None:
         readers = [*covered(21), wait("u-recent", Flag.COVERED | Flag.TAP)]
         assert plan(view(shard(*readers), wide=True), LIMITS).taps == ("o",)

@@ -113,8 +113,9 @@ def test_the_part_that_completes_the_others_drops_what_they_share(row: Row) -> N
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.change}")
 def test_what_is_taken_away_from_somebody_is_urgent_and_has_guards_of_its_own(row: Row) -> None:
     found = by_shard([part_of(row.change, shared=True)])
-    flags = {flag for of_shard in found.values() for flag in of_shard.dropped.values()}
-    assert flags == ({Flag.URGENT} if row.urgent else {Flag.PLAIN})
+    flags = {tag: flag for of_shard in found.values() for tag, flag in of_shard.dropped.items()}
+    wide = {"o": Flag.PATIENT} if isinstance(row.change, Covered) else {}
+    assert flags == (dict.fromkeys(flags, Flag.URGENT) if row.urgent else dict.fromkeys(flags, Flag.PLAIN) | wide)
     guards = {guard for of_shard in found.values() for guard in of_shard.guards if guard.startswith("!")}
     assert guards == ({f"!{tag}" for tag in row.part | row.shared} if row.urgent else set())
 
