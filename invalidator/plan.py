@@ -33,9 +33,7 @@ class Why(StrEnum):
     QUOTA = "quota"  # the edge takes no more at once
     TAPS = "taps"  # second taps that are due need the room first
     MONEY = "money"  # the month's items are spent: it waits for its horizon
-    HEADROOM = (
-        "headroom"  # nobody asked for it and it is wide, or a backlog cannot go out in time: the origin is busy
-    )
+    HEADROOM = "headroom"  # it is wide and nobody asked for it, or so much that it is late; the origin is busy
 
 
 @dataclass(frozen=True, slots=True)
