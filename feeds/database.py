@@ -32,6 +32,8 @@ BUSY_MS = 250
 BUSY_WRITE_MS = 20
 """How long it waits for the lock of those who write: soon it would look every 100 ms only. Then it is asked anew."""
 LOOK_S = 0.005
+READERS = 5
+"""Connections that read SQLite. Each is a thread, and takes longer to open than a read does: crowds wait for these."""
 
 _RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})  # PostgreSQL: serialization failure, deadlock, lock time-out
 _RETRIED_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -140,7 +142,7 @@ def _sqlite(url: URL, patience: float) -> Database:
     _check_file(str(url.database))
     common: dict[str, Any] = {"pool_timeout": patience, "async_creator": lambda: sqlite.connect(url)}
     writes = create_async_engine(url, pool_size=1, max_overflow=0, **common)
-    reads = create_async_engine(url, pool_size=5, max_overflow=10, **common)
+    reads = create_async_engine(url, pool_size=READERS, max_overflow=0, pool_use_lifo=True, **common)
     notes = create_async_engine(url, pool_size=1, max_overflow=0, **common)
     soon = f"PRAGMA busy_timeout = {BUSY_WRITE_MS}"
     _begin_with(writes, "BEGIN IMMEDIATE", soon)

@@ -4,10 +4,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from feeds.database import Database, connect
+from feeds.database import READERS, Database, connect
 from feeds.errors import RecordUnavailable
 
 
@@ -61,5 +61,9 @@ async def test_readers_at_once_each_get_their_rows(tmp_path: Path) -> None:
             found: int = (await conn.execute(text("SELECT :number"), {"number": number})).scalar_one()
             return found
 
+    opened_now: list[object] = []
+    event.listen(database.reads.sync_engine, "connect", lambda connection, _: opened_now.append(connection))
     assert await asyncio.gather(*map(read, range(100))) == list(range(100))
+    assert await asyncio.gather(*map(read, range(100))) == list(range(100))
+    assert len(opened_now) <= READERS, "connections were opened for a crowd, and closed after it"
     await database.close()
