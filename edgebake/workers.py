@@ -64,7 +64,8 @@ def invalidator(settings: Settings, record: Record, redis: Redis, edge: Edge) ->
     ledger = Ledger(redis, [edge.name], settings.transit_ms)
     account = settings.account
     calls = CallBudget(redis, account, round(settings.seconds_between_calls * 1000))
-    budget = Budget(redis, record, account, limit=settings.item_limit, at_limit=settings.at_limit)
+    least = 2 if settings.taps_all else 1
+    budget = Budget(redis, record, account, limit=settings.item_limit, at_limit=settings.at_limit, least=least)
     poll_s = POLL_S[profile_of(settings)]
     drain = Drain(redis, edge, board, calls, _limits(settings, edge), poll_s=poll_s, origin=origin, money=budget)
     roller = Roller(

@@ -84,7 +84,11 @@ def at_end(counted: Items, begun_ms: int, now_ms: int, end_ms: int) -> int:
 
 
 class Budget:
-    """The budget of one AWS account. ``limit`` is how many items a month may have, 0 for any number."""
+    """The budget of one AWS account. ``limit`` is how many items a month may have, 0 for any number.
+
+    ``least`` is what a change costs at least: 2 where every item is tapped twice. Where less is left, the limit is
+    reached: nothing more goes but deletions and privacy.
+    """
 
     def __init__(
         self,
@@ -94,12 +98,14 @@ class Budget:
         *,
         limit: int = 0,
         at_limit: AtLimit = "ttl",
+        least: int = 1,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._record = record
         self._account = account
         self._limit = limit
         self._at_limit: AtLimit = at_limit
+        self._least_cost = least
         self._clock = clock
         self._counter = Counter(redis, account)
         self._flag = Flag(redis)
@@ -110,7 +116,7 @@ class Budget:
         """Count the items of a batch that the edge took, once however often this is said of it."""
         least = await self._least()
         counted = await self._counter.add(batch, first, taps, least, self._clock())
-        if self._limit and counted.total >= self._limit:
+        if self._limit and self._is_reached(self._limit - counted.total):
             await self.look()
 
     async def left(self) -> int | None:
@@ -165,8 +171,8 @@ class Budget:
     async def look(self) -> None:
         """Set the flag or take it back, set the metrics, and say so where the limit is reached."""
         forecast = await self.forecast()
-        reached = forecast.left == 0
-        _measure(forecast)
+        reached = self._is_reached(forecast.left)
+        _measure(forecast, refusing=reached and self._at_limit == "refuse")
         await self._counter.set_limit(forecast.counted.month, self._limit, self._at_limit)
         if reached and self._at_limit == "refuse":
             await self._flag.put(Refusing(refusal(forecast), forecast.end_ms))
@@ -175,6 +181,9 @@ class Budget:
         if reached and self._told != forecast.counted.month:
             log.error("%s", told(forecast))
         self._told = forecast.counted.month if reached else None
+
+    def _is_reached(self, left: int | None) -> bool:
+        return left is not None and left < self._least_cost
 
     async def _least(self) -> Items:
         """Return what the system of record has of this month; it is asked once, and by ``keep``."""
@@ -208,7 +217,7 @@ def _spent(forecast: Forecast) -> str:
     return f"The {forecast.limit:,} invalidation items of {forecast.counted.month} are spent"
 
 
-def _measure(forecast: Forecast) -> None:
+def _measure(forecast: Forecast, *, refusing: bool) -> None:
     account, counted = forecast.account, forecast.counted
     metrics.MONTH_ITEMS.labels(account, "first").set(counted.first)
     metrics.MONTH_ITEMS.labels(account, "second").set(counted.taps)
@@ -216,7 +225,7 @@ def _measure(forecast: Forecast) -> None:
     metrics.MONTH_FORECAST.labels(account).set(forecast.cost_at_end)
     if forecast.left is not None:
         metrics.ITEMS_LEFT.labels(account).set(forecast.left)
-    metrics.REFUSING.set(forecast.left == 0 and forecast.at_limit == "refuse")
+    metrics.REFUSING.set(refusing)
 
 
 def _moment(ms: int) -> str:

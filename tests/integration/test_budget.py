@@ -140,6 +140,15 @@ async def test_at_the_limit_refuse_sets_the_flag_at_once_and_says_so_loudly(
     assert len(caplog.records) == 1, "said once, not with every look"
 
 
+async def test_what_pays_for_no_second_tap_is_as_good_as_nothing(redis: Redis, kept: Record, clock: Clock) -> None:
+    clock.ms = int(datetime.now(UTC).timestamp() * 1000)
+    ours = Budget(redis, kept, "acme", limit=5, at_limit="refuse", least=2, clock=clock)
+    await ours.spent(1, 1, "b-1")
+    assert await Flag(redis).read() is None
+    await ours.spent(1, 1, "b-2")
+    assert await Flag(redis).read() is not None, "one item is left, and nothing costs less than two"
+
+
 @pytest.mark.parametrize(
     ("limit", "at_limit"),
     [(0, "refuse"), (7, "refuse"), (5, "ttl")],
