@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from time import time
 from typing import Literal
 
+import orjson
 from redis.asyncio import Redis
 
 from feeds import keys, scripts
@@ -73,7 +75,7 @@ class Board:
                 scripts.PROGRESS,
                 (keys.change(part.change_id), keys.WAITING, keys.EPOCH),
                 *(part.attempt, part.part, "" if part.parts is None else part.parts),
-                *(word for pair in counts.items() for word in pair),
+                *(min(counts.values(), default=""), orjson.dumps(list(counts.items()))),
             )
             for part, counts in parts
         ]
@@ -141,9 +143,27 @@ def number_of(epoch: bytes | None) -> int:
     return int(epoch.partition(b" ")[0]) if epoch else 0
 
 
+def counts_of(row: Mapping[bytes, bytes]) -> Mapping[int, int]:
+    """Return the counts under which a change's tags were recorded, by shard: the newest of all its parts.
+
+    Of changes that have one part and were recorded together it is one and the same, and is not to be changed.
+    """
+    packed = [value for field, value in row.items() if field.startswith(b"part:")]
+    if len(packed) == 1:
+        return _unpacked(packed[0])
+    found: dict[int, int] = {}
+    for counts in map(_unpacked, packed):
+        found |= {shard: max(count, found.get(shard, 0)) for shard, count in counts.items()}
+    return found
+
+
+@lru_cache(maxsize=256)
+def _unpacked(counts: bytes) -> Mapping[int, int]:
+    return dict(orjson.loads(counts))
+
+
 def _waiting(change: str, row: Mapping[bytes, bytes], epoch: int) -> Waiting | None:
     """Return a change that waits; None where it was relayed under another epoch, or is being relayed again."""
     if b"readable" not in row or int(row.get(b"epoch", epoch)) != epoch:
         return None
-    counts = {int(field[6:]): int(count) for field, count in row.items() if field.startswith(b"count:")}
-    return Waiting(change, counts, b"sent" in row, int(row.get(b"accepted", 0)), epoch, int(row[b"readable"]))
+    return Waiting(change, counts_of(row), b"sent" in row, int(row.get(b"accepted", 0)), epoch, int(row[b"readable"]))

@@ -354,8 +354,9 @@ class Drain:
         shards = {**shards, **again}
         edges = [shards, *[await other.read(ALL_SHARDS, 0) for other in self._others]]
         until = max(state.now_ms for state in shards.values()) - self._limits.forgotten_ms
-        sent = [change for change in waiting if not change.sent and _past(change, edges, "sent")]
-        live = [change for change in waiting if change.readable_ms <= until or _past(change, edges, "live")]
+        sent_by, live_by = Past(edges, "sent"), Past(edges, "live")
+        sent = [change for change in waiting if not change.sent and sent_by.has(change.counts)]
+        live = [change for change in waiting if change.readable_ms <= until or live_by.has(change.counts)]
         await self._board.sent([change.change for change in sent])
         for change in sent:
             _measure(change, readable=change.readable_ms, sent=now_ms())
@@ -396,6 +397,16 @@ def _measure(change: Waiting, **at_ms: int) -> None:
         metrics.CHANGE_SECONDS.labels(until).observe(max(0, moment_ms - change.accepted_ms) / 1000)
 
 
-def _past(change: Waiting, edges: Sequence[Mapping[int, ShardState]], state: str) -> bool:
-    """Tell whether everything recorded up to the change's counts has come to a state, in every shard it is in."""
-    return all(count <= getattr(shards[shard], state) for shards in edges for shard, count in change.counts.items())
+class Past:
+    """What has come to a state at every edge. Changes that were recorded together share their counts: asked once."""
+
+    def __init__(self, edges: Sequence[Mapping[int, ShardState]], state: str) -> None:
+        self._up_to = {shard: min(getattr(shards[shard], state) for shards in edges) for shard in edges[0]}
+        self._known: dict[int, tuple[Mapping[int, int], bool]] = {}
+
+    def has(self, counts: Mapping[int, int]) -> bool:
+        """Tell whether everything recorded up to these counts has, in every shard."""
+        if id(counts) not in self._known:
+            past = all(count <= self._up_to[shard] for shard, count in counts.items())
+            self._known[id(counts)] = (counts, past)  # kept, so that nobody else gets its id
+        return self._known[id(counts)][1]

@@ -22,6 +22,7 @@ from feeds import keys, scripts
 from feeds.change import Change, Undecodable, decode
 from feeds.errors import RecordUnavailable
 from feeds.parts import chunks
+from feeds.progress import counts_of
 from feeds.record import Record
 from feeds.stream import Entry, came
 from invalidator.audit import (
@@ -320,10 +321,8 @@ class Prober:
 
     def _note(self, case: Case, row: Any, batches: Sequence[Minted]) -> None:
         """Note how far a change is. Its first items are complete when no batch that names one is not."""
-        for field, value in row.items():
-            if field.startswith(b"count:"):
-                shard = int(field[6:])
-                case.counts[shard] = max(case.counts.get(shard, 0), int(value))
+        for shard, newest in counts_of(row).items():
+            case.counts[shard] = max(case.counts.get(shard, 0), newest)
         case.batches |= _named(case, batches)
         case.tapped |= bool(_named(case, (minted for minted in batches if minted.done_ms)))
         under_way = _named(case, (minted for minted in batches if not minted.done_ms))

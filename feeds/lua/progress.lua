@@ -4,20 +4,14 @@
 -- Counts of an older epoch than Redis is in are passed over: what was recorded under them is forgotten, and the relay
 -- begins the change anew.
 -- Unit: one change.   KEYS: change, waiting, epoch
--- ARGV: attempt, part, number of parts or "", then shard, count, …     Returns: 1 readable by this part, else 0
+-- ARGV: attempt, part, number of parts or "", the lowest of its counts or "", its counts as JSON: [[shard, count], …]
+-- Returns: 1 readable by this part, else 0
 local epoch = tonumber(string.match(redis.call("GET", KEYS[3]) or "", "^%d+"))
 if not epoch then return 0 end
-for i = 5, #ARGV, 2 do
-  if tonumber(ARGV[i]) < (epoch - 1) * 4294967296 then return 0 end
-end
+if ARGV[4] ~= "" and tonumber(ARGV[4]) < (epoch - 1) * 4294967296 then return 0 end
 local attempt = ARGV[1]
-redis.call("HSET", KEYS[1], "part:" .. attempt .. ":" .. ARGV[2], 1)
+redis.call("HSET", KEYS[1], "part:" .. attempt .. ":" .. ARGV[2], ARGV[5])
 if ARGV[3] ~= "" then redis.call("HSET", KEYS[1], "parts:" .. attempt, ARGV[3]) end
-for i = 4, #ARGV, 2 do
-  local field = "count:" .. ARGV[i]
-  local there = tonumber(redis.call("HGET", KEYS[1], field) or 0)
-  if tonumber(ARGV[i + 1]) > there then redis.call("HSET", KEYS[1], field, ARGV[i + 1]) end
-end
 local parts = tonumber(redis.call("HGET", KEYS[1], "parts:" .. attempt) or -1)
 if parts < 0 then return 0 end
 for part = 0, parts - 1 do

@@ -10,6 +10,7 @@ from feeds.affected import Affected, entry
 from feeds.change import PostEdited, PostPublished, SiteChanged
 from feeds.command import PutUser
 from feeds.ids import shard_of
+from feeds.progress import counts_of
 from invalidator.recorder import TAGS_A_TRIP, Recorder, portions
 from tests.integration.house import House, kill, until
 
@@ -75,9 +76,8 @@ async def test_a_change_waits_for_the_counts_of_the_shards_its_own_tags_went_to(
         Affected("c2", SiteChanged(), "b", 0, None, users=("eve",)),
     ]
     await house.recorder.record(parts)
-    found = [await house.redis.hgetall(keys.change(change)) for change in ("c1", "c2")]
-    named = [f"count:{shard_of(user)}".encode() for user in users]
-    assert [[name in row for row in found] for name in named] == [[True, False], [False, True]]
+    rows = await scripts.execute(house.redis, [("HGETALL", keys.change(change)) for change in ("c1", "c2")])
+    assert [counts_of(scripts.fields(row)) for row in rows] == [{shard_of(user): 1} for user in users]
 
 
 async def test_parts_of_one_reading_are_recorded_under_one_count(house: House) -> None:

@@ -152,7 +152,7 @@ FIRST: Mapping[str, Script] = {
     "progress": Script(
         feeds.TEXTS[feeds.PROGRESS],
         _some("change:c1", "change:c2").map(lambda change: (change, "waiting", "epoch")),
-        _all(_some("x", "y"), _some(0, 1), _some("", 1, 2), _lists(_some(0, 1), COUNT)),
+        _all(_some("x", "y"), _some(0, 1), _some("", 1, 2), _some("", 5, 2**32 + 5), _some("[]", "[[0,5],[1,7]]")),
     ),
     "live": Script(
         feeds.TEXTS[feeds.LIVE],
