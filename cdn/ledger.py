@@ -70,9 +70,14 @@ class Ledger:
         self._swept = dict.fromkeys(ALL_SHARDS, "0")
 
     async def record(self, tags: Mapping[int, Tags]) -> dict[int, Recorded]:
-        """Record tags by shard, one script each, in one trip; return what came of it by shard."""
+        """Record tags by shard, one script each, in one trip; return what came of it by shard.
+
+        Shards may share one and the same ``Tags``: it is put into words once.
+        """
         shards = [shard for shard, need in tags.items() if need.dropped or need.guards or need.readers]
-        replies = await scripts.execute(self._redis, [self._record(shard, tags[shard]) for shard in shards])
+        words = {id(need): _words(need) for need in {id(tags[shard]): tags[shard] for shard in shards}.values()}
+        calls = [self._record(shard, words[id(tags[shard])]) for shard in shards]
+        replies = await scripts.execute(self._redis, calls)
         return {
             shard: Recorded(int(count), int(pending)) for shard, (count, pending) in zip(shards, replies, strict=True)
         }
@@ -84,9 +89,9 @@ class Ledger:
         self._swept = {shard: cursor.decode() for shard, (cursor, _) in zip(ALL_SHARDS, replies, strict=True)}
         return sum(removed for _, removed in replies)
 
-    def _record(self, shard: int, tags: Tags) -> scripts.Command:
+    def _record(self, shard: int, words: bytes) -> scripts.Command:
         pending = [key for edge in self._edges for key in keys.pending(shard, edge)[:3]]
-        return scripts.call(scripts.RECORD, (*keys.fence(shard), *pending), LOG, self._transit_ms, _words(tags))
+        return scripts.call(scripts.RECORD, (*keys.fence(shard), *pending), LOG, self._transit_ms, words)
 
 
 def _words(tags: Tags) -> bytes:
@@ -95,13 +100,11 @@ def _words(tags: Tags) -> bytes:
     ``g`` and ``s-`` come first, for they clear the ledger, and the others need not be pending; but the urgent before
     them, for these do not wait with them.
     """
+    wide = sorted((tag for tag in tags.dropped if tag == GLOBAL or tag.startswith("s-")), key=lambda tag: tag != GLOBAL)
     by_flags: dict[Flag, list[str]] = {}
-    for tag in sorted(tags.dropped, key=lambda tag: (Flag.URGENT not in tags.dropped[tag], *_narrowness(tag))):
+    for tag in dict.fromkeys([*wide, *tags.dropped]):
         by_flags.setdefault(tags.dropped[tag], []).append(tag)
-    dropped = [word for flags, listed in by_flags.items() for word in (flags, listed)]
+    groups = sorted(by_flags.items(), key=lambda group: Flag.URGENT not in group[0])
+    dropped = [word for flags, listed in groups for word in (flags, listed)]
     readers = [word for each in tags.readers for word in ([str(source) for source in each.sources], each.users)]
     return orjson.dumps([sorted(tags.guards), dropped, readers])
-
-
-def _narrowness(tag: str) -> tuple[bool, bool, str]:
-    return (tag != GLOBAL, not tag.startswith("s-"), tag)

@@ -4,6 +4,7 @@ In this order, so that a worker that dies anywhere loses nothing. A worker re-re
 change for more than *which* resource it is about: changes come twice, late and out of order.
 """
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from redis.asyncio import Redis
@@ -34,7 +35,7 @@ from feeds.followers import Followers
 from feeds.forgetting import Forgetting
 from feeds.imports import Imports
 from feeds.latest import Latest
-from feeds.model import Post, PostState
+from feeds.model import Post, PostState, User
 from feeds.parts import POSTS, Parts, chunks
 from feeds.progress import now_ms
 from feeds.readers import Readers
@@ -71,6 +72,8 @@ class Fanout:
         self._forgetting = Forgetting(truth, followers, latest, timelines, own_posts=own_posts)
         self._trips = trips = Trips(redis)
         self._written: Tick[str, Post | None] = Tick(self._write)
+        self._known: Tick[str, User | None] = Tick(self._write_users)
+        self._redrawn: Tick[tuple[str, Sequence[int]], None] = Tick(self._redraw, at_once=1)
         self._delivery = Delivery(trips, truth, timelines, followers, latest, own_posts=own_posts, linger_ms=linger_ms)
 
     async def handle(self, change_id: str, change: Change) -> None:
@@ -117,14 +120,24 @@ class Fanout:
         return [found.get(id_) for id_ in ids]
 
     async def _user(self, change: UserCreated | SettingsChanged | ProfileChanged | UserDeleted, parts: Parts) -> None:
-        found = await self._truth.users([change.user])
+        user = await self._known.ask(change.user)
         if isinstance(change, ProfileChanged):
             await parts.report_posts_of(self._truth.record, change.user)
         elif isinstance(change, UserDeleted):
-            await self._erase(change, [user.num for user in found.values()], parts)
+            await self._erase(change, [user.num] if user else [], parts)
         else:
-            left = change.left if isinstance(change, SettingsChanged) else ()
-            await self._readers.redraw([change.user], left)
+            await self._redrawn.ask((change.user, change.left if isinstance(change, SettingsChanged) else ()))
+
+    async def _write_users(self, ids: list[str]) -> list[User | None]:
+        """Write copies of the users that the changes of one turn of the loop are about."""
+        found = await self._truth.users(list(dict.fromkeys(ids)))
+        return [found.get(id_) for id_ in ids]
+
+    async def _redraw(self, asked: list[tuple[str, Sequence[int]]]) -> list[None]:
+        """Redraw the users of whom the changes of one turn of the loop say so."""
+        left = dict.fromkeys(source for _, sources in asked for source in sources)
+        await self._readers.redraw(dict.fromkeys(user for user, _ in asked), list(left))
+        return [None] * len(asked)
 
     async def _erase(self, change: UserDeleted, sources: list[int], parts: Parts) -> None:
         """Take away what is kept of a user, and the copies of whoever followed them."""

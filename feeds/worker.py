@@ -13,6 +13,7 @@ from feeds.change import decode
 from feeds.fanout import Fanout
 from feeds.parking import Parking
 from feeds.stream import LEASE_MS, Entry, Group, came
+from feeds.tick import Tick
 
 GROUP = "fanout"
 AT_ONCE = 64
@@ -34,6 +35,7 @@ class Worker:
         self._fanout = fanout
         self._parking = Parking(redis, fanout.record, keys.CHANGES, "Fan-out")
         self._suspects = asyncio.Lock()
+        self._done: Tick[bytes, None] = Tick(self._acknowledge, at_once=1)
         self._busy: dict[bytes, asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -85,13 +87,18 @@ class Worker:
             async with self._suspects if tried else nullcontext():
                 if not await self._is_done(name, fields, again=tried is not None):
                     return
-                await self._group.done([name])
+                await self._done.ask(name)
                 if tried is not None:
                     await self._parking.forget(name)
         except Exception as error:  # Redis or the database went away meanwhile: the entry is taken over
             log.warning("Fan-out of entry %s is left for another try: %s", name.decode(), told(error))
         finally:
             del self._busy[name]
+
+    async def _acknowledge(self, names: list[bytes]) -> list[None]:
+        """Acknowledge what is done by the end of a turn of the loop."""
+        await self._group.done(names)
+        return [None] * len(names)
 
     async def _is_done(self, name: bytes, fields: Mapping[bytes, bytes], *, again: bool) -> bool:
         """Handle an entry; return whether it may be acknowledged."""

@@ -18,7 +18,7 @@ from feeds.blame import Fault, fault_of
 from feeds.progress import Board
 from feeds.stream import LEASE_MS, Entry, Group
 from invalidator.rolling import Rolls
-from invalidator.tagging import by_shard, merged, rolls
+from invalidator.tagging import by_shard, rolls, shards_in
 
 GROUP = "invalidator"
 AT_ONCE = 500
@@ -97,14 +97,11 @@ class Recorder:
     async def record(self, parts: Sequence[Affected]) -> None:
         """Record parts and note them with their changes, each with the counts of the shards that its tags went to."""
         began = trace.began()
-        needs = [by_shard([part]) for part in parts]
-        recorded = await self._ledger.record(merged(needs))
+        recorded = await self._ledger.record(by_shard(parts))
         self._wake()
         await self._begin_rolls([part for part in parts if _begins(part)])
         noted = [
-            (part, {shard: recorded[shard].count for shard in need})
-            for part, need in zip(parts, needs, strict=True)
-            if not _begins(part)
+            (part, {shard: recorded[shard].count for shard in shards_in(part)}) for part in parts if not _begins(part)
         ]
         await self._board.recorded(noted)
         self._wake()

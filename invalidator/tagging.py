@@ -145,26 +145,52 @@ def shards_of(tag: str) -> Iterable[int]:
     return (shard_of(bare[2:]),) if bare.startswith("u-") else ALL_SHARDS
 
 
+def shards_in(part: Affected) -> Iterable[int]:
+    """Return the shards that have something to record for a part."""
+    found = {shard_of(section.partition("\n")[0]) for section in part.sections}
+    found.update(shard_of(user) for user in (part.users if part.sources else ()))
+    for tag in (*dropped_tags(part), *guard_tags(part)):
+        if (shards := shards_of(tag)) is ALL_SHARDS:
+            return ALL_SHARDS
+        found.update(shards)
+    return sorted(found)
+
+
 def by_shard(parts: Iterable[Affected]) -> dict[int, Tags]:
-    """Return what each shard has to record for these parts."""
-    found: dict[int, Tags] = defaultdict(Tags)
+    """Return what each shard has to record for these parts. Shards that have the same share it: it is not changed."""
+    everywhere, found = Tags(), defaultdict[int, Tags](Tags)
     for part in parts:
         flags = Flag.URGENT if is_urgent(part.change) else Flag.PLAIN
         for tag in dropped_tags(part):
             demanded = flags or _patience(part.change, tag)
-            for shard in shards_of(tag):
-                found[shard].drop(tag, demanded)
+            for each in _places(tag, everywhere, found):
+                each.drop(tag, demanded)
         for tag in guard_tags(part):
-            for shard in shards_of(tag):
-                found[shard].guards.add(tag)
+            for each in _places(tag, everywhere, found):
+                each.guards.add(tag)
         for section in (*part.sections, *(_sections(part.users) if part.sources else ())):
             _add(section, part, found[shard_of(section.partition("\n")[0])], flags)
+    if everywhere.dropped or everywhere.guards:
+        return {shard: _joined(everywhere, found[shard]) if shard in found else everywhere for shard in ALL_SHARDS}
     return found
 
 
 def _patience(change: Change, tag: str) -> Flag:
     """Return what is demanded of a tag that is not urgent: nobody asked for what a parked change takes along."""
     return Flag.PATIENT if tag == tags.OVERFLOW and isinstance(change, Covered) else Flag.PLAIN
+
+
+def _places(tag: str, everywhere: Tags, found: Mapping[int, Tags]) -> Iterable[Tags]:
+    shards = shards_of(tag)
+    return (everywhere,) if shards is ALL_SHARDS else [found[shard] for shard in shards]
+
+
+def _joined(everywhere: Tags, own: Tags) -> Tags:
+    """Return what one shard has to record: what all have, and its own."""
+    joined = Tags(dict(everywhere.dropped), everywhere.guards | own.guards, own.readers)
+    for tag, flags in own.dropped.items():
+        joined.drop(tag, flags)
+    return joined
 
 
 def _add(section: str, part: Affected, of_shard: Tags, flags: Flag) -> None:
@@ -180,18 +206,6 @@ def _add(section: str, part: Affected, of_shard: Tags, flags: Flag) -> None:
 def section_tags(section: str) -> list[str]:
     """Return the tags of users of one shard who are joined by newlines: at one go, for there may be thousands."""
     return (USER + section.replace("\n", f"\n{USER}")).split("\n")
-
-
-def merged(needs: Iterable[Mapping[int, Tags]]) -> dict[int, Tags]:
-    """Return what each shard has to record for all of these."""
-    found: dict[int, Tags] = defaultdict(Tags)
-    for need in needs:
-        for shard, of_shard in need.items():
-            for tag, flags in of_shard.dropped.items():
-                found[shard].drop(tag, flags)
-            found[shard].guards |= of_shard.guards
-            found[shard].readers += of_shard.readers
-    return found
 
 
 def _sections(users: Iterable[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """The table: each kind of change to the cache tags it drops, and to those that the fence alone checks."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -28,7 +28,7 @@ from feeds.change import (
     UserDeleted,
 )
 from feeds.ids import shard_of
-from invalidator.tagging import by_shard, dropped_tags, guard_tags, merged, rolls, section_tags, shards_of
+from invalidator.tagging import by_shard, dropped_tags, guard_tags, rolls, section_tags, shards_in, shards_of
 
 
 @dataclass(frozen=True)
@@ -193,4 +193,21 @@ def test_the_tags_of_many_parts_are_recorded_once() -> None:
 
 def test_what_parts_need_is_merged_by_shard() -> None:
     parts = [part_of(row.change, shared=True) for row in ROWS]
-    assert merged([by_shard([part]) for part in parts]) == by_shard(parts)
+    found, alone = by_shard(parts), [by_shard([part]) for part in parts]
+    for shard, joined in found.items():
+        needs = [need[shard] for need in alone if shard in need]
+        assert joined.dropped.keys() == {tag for need in needs for tag in need.dropped}
+        assert joined.guards == {tag for need in needs for tag in need.guards}
+        assert joined.readers == [readers for need in needs for readers in need.readers]
+        assert {tag for tag, flags in joined.dropped.items() if Flag.URGENT in flags} == {
+            tag for need in needs for tag, flags in need.dropped.items() if Flag.URGENT in flags
+        }
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_part_is_in_the_shards_that_have_something_to_record_for_it(shared: bool) -> None:
+    for row in ROWS:
+        part = replace(part_of(row.change, shared=shared), sections=("ada",))
+        for each in (part, replace(part, sources=(1,), topics=("t",))):
+            needs = by_shard([each])
+            assert set(shards_in(each)) == {s for s, n in needs.items() if n.dropped or n.guards or n.readers}
