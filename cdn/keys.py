@@ -6,8 +6,8 @@ key                      type    what
 ``{ss}:fence:count``     string  the shard's counter; rises with each record
 ``{ss}:fence:log``       zset    cache tag → the newest count it was recorded under
 ``{ss}:fence:floor``     string  the newest count that was trimmed out of the log; older notes cannot be checked
-``{ss}:ledger:span``     string  ``first last latest``: the buckets of the ledger that exist; the latest of ``recent``
-``{ss}:ledger:<n>``      set     tags of answers that may be at the edge until second ``64 n`` to ``64 n + 63``
+``{ss}:ledger:span``     string  ``latest n n …``: the latest of ``recent``, and the buckets of the ledger that exist
+``{ss}:ledger:<n>``      set     tags of answers that may be at the edge until second ``64 n + 63`` at the latest
 ``{ss}:recent:<n>``      set     tags of answers that left in seconds ``4 n`` to ``4 n + 3``, ``*``: any; expires
 ``{ss}:living``          hash    user → ``<until s> <registered ms> <carried>``: all living answers under their path
 ``{ss}:unsure``          string  the second until which the ledger may lack answers that an edge holds

@@ -17,12 +17,27 @@ end
 local root = string.match(KEYS[4], "^(.*:)ledger:span$")
 local time = redis.call("TIME")
 local now = tonumber(time[1])
-local before = redis.call("GET", KEYS[4]) or ""
-local first, last, window = string.match(before, "(%d+) (%d+) ?(%d*)")
+local before = redis.call("GET", KEYS[4]) or "0 "
+local window, buckets = string.match(before, "^(%d+) (.*)$")
 local here = math.floor(now / 64)
-first, last, window = tonumber(first) or here, tonumber(last) or here, tonumber(window) or 0
-for over = first, math.min(here - 1, last) do redis.call("UNLINK", root .. "ledger:" .. over) end
-first, last = math.max(first, here), math.max(last, here)
+window = tonumber(window)
+
+-- The bucket of a second: of 64 seconds, of twice as many for each doubling of a life beyond half an hour. So a record
+-- looks at some 16 buckets for each doubling, however long answers live, and a life is claimed a sixteenth too long at most.
+local function bucket_of(second)
+  local units, wide = math.floor(second / 64), 1
+  while wide * 32 <= units - here do wide = wide * 2 end
+  return string.format("%d", math.ceil((units + 1) / wide) * wide - 1)
+end
+-- Adds a bucket to those that there are, and forgets those whose time is over.
+local function list(bucket)
+  local kept = {}
+  for there in string.gmatch(buckets, "%d+") do
+    if tonumber(there) >= here then kept[#kept + 1] = there else redis.call("UNLINK", root .. "ledger:" .. there) end
+  end
+  kept[#kept + 1] = bucket
+  buckets = table.concat(kept, " ")
+end
 
 local answers = cjson.decode(ARGV[2])
 local groups, users = answers[1], answers[2]
@@ -32,20 +47,19 @@ if window <= now / 4 or redis.call("EXISTS", string.format("%srecent:%d", root, 
 end
 local recent = string.format("%srecent:%d", root, window)
 for i = 1, #groups, 2 do
-  local bucket, tags = math.floor((now + math.ceil(groups[i] / 1000)) / 64), groups[i + 1]
+  local bucket, tags = bucket_of(now + math.ceil(groups[i] / 1000)), groups[i + 1]
   for from = 1, #tags, 4000 do
     local to = math.min(from + 3999, #tags)
     redis.call("SADD", root .. "ledger:" .. bucket, unpack(tags, from, to))
     if ARGV[4] ~= "1" then redis.call("SADD", recent, unpack(tags, from, to)) end
   end
-  if bucket > last then last = bucket end
-  if bucket < first then first = bucket end
+  if not string.find(" " .. buckets .. " ", " " .. bucket .. " ", 1, true) then list(bucket) end
 end
 if #groups > 0 then
   if ARGV[4] == "1" then redis.call("SADD", recent, "*") end
   redis.call("EXPIRE", recent, ARGV[3], "NX")
 end
-local after = first .. " " .. last .. " " .. window
+local after = string.format("%d %s", window, buckets)
 if after ~= before then redis.call("SET", KEYS[4], after) end
 
 -- What every living answer under a user's path carries: the sources that the old ones and the new one share.

@@ -93,12 +93,12 @@ local function demand(tag, flags)
 end
 -- The ledger.
 local root = string.match(KEYS[4], "^(.*:)ledger:span$")
-local first, last, latest = string.match(redis.call("GET", KEYS[4]) or "", "(%d+) (%d+) ?(%d*)")
+local latest, listed = string.match(redis.call("GET", KEYS[4]) or "0 ", "^(%d+) (.*)$")
 local here = math.floor(now / 64)
 local buckets, recent, all_recent = {}, {}, false
-for bucket = math.max(tonumber(first) or here, here), tonumber(last) or 0 do
-  local key = string.format("%sledger:%d", root, bucket)
-  if redis.call("EXISTS", key) == 1 then buckets[#buckets + 1] = key end
+for bucket in string.gmatch(listed, "%d+") do
+  local key = root .. "ledger:" .. bucket
+  if tonumber(bucket) >= here and redis.call("EXISTS", key) == 1 then buckets[#buckets + 1] = key end
 end
 local function look(from, to)
   for window = from, to do
@@ -107,7 +107,7 @@ local function look(from, to)
     all_recent = all_recent or redis.call("SISMEMBER", key, "*") == 1
   end
 end
-latest = tonumber(latest) or 0
+latest = tonumber(latest)
 look(math.floor((now_ms - transit) / 4000), math.floor(now / 4))
 look(math.max(math.floor(now / 4) + 1, latest - math.ceil(transit / 4000)), latest)  -- the clock stepped back
 local function clear()

@@ -45,29 +45,34 @@ async def test_an_answer_that_leaves_after_a_record_is_pending_with_the_next_one
     assert await ground.recorded("p-1", shards=[5]) == {5: 1}
 
 
+async def listed(ground: Ground) -> list[int]:
+    """Return the buckets that a shard's ledger has."""
+    span = await ground.redis.get("{05}:ledger:span")
+    assert isinstance(span, bytes)
+    return list(map(int, span.split()[1:]))
+
+
 @pytest.mark.parametrize("lateness", [1, 40, 5000])
 async def test_what_an_edge_can_no_longer_hold_makes_nothing_pending(ground: Ground, lateness: int) -> None:
     """The server's clock decides: its time is far beyond the bucket, whatever the span still names."""
     over = int(time.time()) // BUCKET_S - lateness
     await ground.redis.sadd(f"{{05}}:ledger:{over}", "p-1")
-    await ground.redis.set("{05}:ledger:span", f"{over} {over + 1}")
+    await ground.redis.set("{05}:ledger:span", f"0 {over}")
     assert await ground.recorded("p-1", shards=[5]) == {5: 0}
 
 
 async def test_buckets_that_are_over_go_away_with_the_next_answer(ground: Ground) -> None:
     over = int(time.time()) // BUCKET_S - 2
     await ground.redis.sadd(f"{{05}}:ledger:{over}", "p-1")
-    await ground.redis.set("{05}:ledger:span", f"{over} {over + 3}")
+    await ground.redis.set("{05}:ledger:span", f"0 {over}")
     await ground.leave(5, "p-2")
     assert not await ground.redis.exists(f"{{05}}:ledger:{over}")
-    span = await ground.redis.get("{05}:ledger:span")
-    assert isinstance(span, bytes)
-    first, last, _ = map(int, span.split())
-    assert over < first <= last
+    (bucket,) = await listed(ground)
+    assert over < bucket
 
 
 async def test_a_span_that_ended_long_ago_begins_anew_with_the_next_answer(ground: Ground) -> None:
-    await ground.redis.set("{05}:ledger:span", "100 103")
+    await ground.redis.set("{05}:ledger:span", "0 100 103")
     await ground.leave(5, "p-1")
     assert await ground.recorded("p-1", shards=[5]) == {5: 1}
 
@@ -80,6 +85,20 @@ async def test_an_answer_is_kept_for_its_life_and_the_way_to_the_edge(ground: Gr
     await ground.leave(5, "p-1", horizon_ms=10 * MINUTE_MS)
     await ground.at(BEGIN_MS + 20 * MINUTE_MS + 2 * TRANSIT_MS + BUCKET_S * 1000)
     assert await ground.recorded("p-1", shards=[5]) == {5: 0}
+
+
+@pytest.mark.parametrize(("days", "most"), [(1, 110), (7, 160), (365, 250)])
+async def test_the_longer_answers_live_the_wider_are_their_buckets(ground: Ground, days: int, most: int) -> None:
+    life_ms = days * 86_400_000
+    for step in range(500):
+        await ground.at(BEGIN_MS + step * life_ms // 500)
+        await ground.leave(5, f"p-{step}", horizon_ms=life_ms)
+    assert len(await listed(ground)) < most
+    await ground.at(BEGIN_MS + life_ms)
+    assert await ground.recorded("p-0", "p-250", "p-499", shards=[5]) == {5: 3}
+    await ground.leave(5, "p-1", horizon_ms=life_ms)
+    await ground.at(BEGIN_MS + 2 * life_ms + life_ms // 8)
+    assert await ground.recorded("p-1", shards=[5]) == {5: 0}, "a sixteenth too long, and no more"
 
 
 async def test_g_clears_what_it_covers(ground: Ground) -> None:

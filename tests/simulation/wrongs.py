@@ -52,6 +52,9 @@ class LookedBefore(Ledger):
 
     async def record(self, tags: Mapping[int, Tags]) -> dict[int, Recorded]:
         known = {shard: await self._known(shard) for shard in tags}
+        tags = {
+            shard: replace(need, dropped=dict(need.dropped), guards=set(need.guards)) for shard, need in tags.items()
+        }
         for shard, need in tags.items():
             for tag in [tag for tag in need.dropped if tag not in known[shard]]:
                 del need.dropped[tag]
@@ -61,8 +64,8 @@ class LookedBefore(Ledger):
     async def _known(self, shard: int) -> set[str]:
         prefix = f"{{{shard:02x}}}:ledger:"
         span, living = await scripts.execute(self._redis, [("GET", prefix + "span"), ("HKEYS", keys.fence(shard)[4])])
-        first, _, last = (span or b"1 0").partition(b" ")
-        buckets = [("SMEMBERS", f"{prefix}{bucket}") for bucket in range(int(first), int(last) + 1)]
+        _, *listed = (span or b"0").decode().split()
+        buckets = [("SMEMBERS", f"{prefix}{bucket}") for bucket in listed]
         held = await scripts.execute(self._redis, buckets) if buckets else []
         return {tag.decode() for tags in held for tag in tags} | {f"u-{user.decode()}" for user in living}
 
