@@ -38,9 +38,11 @@ class Viewer:
         if COUNT not in got.headers:
             return self._without(got, asked_ms, page)
         _, _, count = got.headers[COUNT].partition(":")
+        age = got.headers.get("Age", "0")
+        if not (count.isdecimal() and age.isdecimal()):
+            return Answer(asked_ms, page)  # some proxy's words: they say nothing
         life_s = self._life_s if got.status_code == 200 else MISSING_S
-        until_ms = asked_ms + 1000 * (life_s - int(got.headers.get("Age", 0)))
-        return Answer(asked_ms, page, int(count), LATE in got.headers, until_ms)
+        return Answer(asked_ms, page, int(count), LATE in got.headers, asked_ms + 1000 * (life_s - int(age)))
 
     def _without(self, got: httpx.Response, asked_ms: int, page: Page) -> Answer:
         if got.status_code == 200:
