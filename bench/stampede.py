@@ -46,7 +46,7 @@ class Effort:
 
 
 QUICK = Effort(500, 500, {"rolling_interval": 0.1})
-FULL = Effort(20_000, 2_000, {"feed_ttl": 3600})
+FULL = Effort(20_000, 2_000, {"feed_ttl": 3600, "edge_memory_mb": 2048})
 """So many feeds are read once in some minutes: with a short life they would expire as often as they are read."""
 CALM_S = 20.0
 """How long feeds are read where nothing happens."""
@@ -139,6 +139,8 @@ class _Run:
         self._say(f"{rate:.0f} reads a second; every feed is baked for the first time")
         for name, write in PHASES.items():
             self._phase(name, rate * (write.times if write else 1), write)
+            if write is None and self._report.figures[name]["bakes"]:
+                raise RuntimeError("feeds were baked where nothing happened: the edge did not have them all")
         rolling = self._report.figures["global, rolling"]
         self._report.below("p99 while rolling, in ms", rolling["p99 ms"], BELOW_MS)
         phases = [row for row in self._report.figures.values() if isinstance(row, Mapping)]

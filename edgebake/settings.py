@@ -293,6 +293,12 @@ class Settings:
     memory_mb: int = setting(
         64, "Megabytes of artifacts and fragments that a baker keeps in memory.", at_least(1, "MB")
     )
+    edge_memory_mb: int = setting(
+        256,
+        "Megabytes that the local edge keeps in each of its caches; a feed takes some 35 kB. What was least recently "
+        "used goes first.",
+        at_least(1, "MB"),
+    )
     bakes_at_once: int = setting(
         64,
         "Artifacts that a baker bakes at once: they share their trips to Redis, so fewer cost more CPU time each.",

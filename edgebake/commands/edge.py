@@ -165,6 +165,7 @@ def _config(
         key_groups=dict.fromkeys(groups, keys),
         logs=Path(settings.edge_logs) if settings.edge_logs else None,
         front_page=front_page.read_bytes if front_page is not None else b"",
+        max_bytes=settings.edge_memory_mb * 1_000_000,
     )
 
 
