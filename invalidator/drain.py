@@ -54,6 +54,11 @@ class Patience:
     longest_s: float = 60.0
     denied_s: float = 30.0
 
+    def wait_s(self, failed: int, *, passes: bool) -> float:
+        """Return how long after the so many-th refusal: twice as long each time, and never at a round moment."""
+        doubled = min(self.longest_s, self.first_s * 2 ** min(failed - 1, 20))
+        return (doubled if passes else self.denied_s) * random.uniform(0.5, 1.0)
+
 
 PATIENCE = Patience()
 
@@ -314,8 +319,7 @@ class Drain:
         return await self._pending.completed(minted)
 
     def _back_off(self, attempt: Attempt, error: InvalidationRefused) -> float:
-        doubled = min(self._patience.longest_s, self._patience.first_s * 2 ** min(attempt.failed - 1, 20))
-        wait = (doubled if error.passes else self._patience.denied_s) * random.uniform(0.5, 1.0)
+        wait = self._patience.wait_s(attempt.failed, passes=error.passes)
         metrics.REFUSALS.labels(self._edge.name, type(error).__name__).inc()
         level = logging.WARNING if error.passes else logging.ERROR
         log.log(level, "%s Batch %s is sent again in %.1f s.", error, attempt.minted.batch.id, wait)
