@@ -55,6 +55,7 @@ async def opened_redis(settings: Settings, record: "Record", *, time_replies: bo
     (``time_replies``), for each of its trips has one (``feeds.scripts``).
     """
     from redis.asyncio import BlockingConnectionPool, Redis
+    from redis.driver_info import DriverInfo
     from redis.exceptions import RedisError
 
     from edgebake.epochs import Epochs
@@ -69,6 +70,7 @@ async def opened_redis(settings: Settings, record: "Record", *, time_replies: bo
         socket_timeout=REDIS_TIMEOUT_S if time_replies else None,
         socket_connect_timeout=REDIS_TIMEOUT_S,
         socket_read_size=READ_BYTES,
+        driver_info=DriverInfo(),  # or each connection looks redis-py's version up in its files, for a millisecond
         protocol=2,  # redis-py 8 would speak RESP3, in which the same reply (ZRANGE WITHSCORES) has another shape
     )
     epochs = Epochs(record, edges=[EDGE], unsure_ms=settings.unsure_ms)
