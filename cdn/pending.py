@@ -178,6 +178,19 @@ class PendingSet:
         (rows,) = await scripts.execute(self._redis, [("HGETALL", self._batches)])
         return [_minted(batch.decode(), row) for batch, row in scripts.fields(rows).items()]
 
+    async def forget_lost(self) -> None:
+        """Take out of the shards what is of no stored batch, or nothing there would ever be sent again.
+
+        A loop that stood still for longer than its lease claimed for a batch that another had completed, and died. A
+        batch is stored before it is claimed, so what is claimed is read before what is stored.
+        """
+        places = [key for shard in range(keys.SHARDS) for key in self._keys(shard)[3:5]]
+        asked = [*(("ZRANGE", key, 0, -1) for key in places), ("HKEYS", self._batches)]
+        *found, stored = await scripts.execute(self._redis, asked)
+        lost = {key: set(there) - set(stored) for key, there in zip(places, found, strict=True)}
+        if gone := [("ZREM", key, *batches) for key, batches in lost.items() if batches]:
+            await scripts.execute(self._redis, gone)
+
     async def trail(self) -> list[Minted]:
         """Return the last batches that left the store, the newest first: for people and the audit, nothing needs it."""
         (rows,) = await scripts.execute(self._redis, [("LRANGE", keys.trail(self._edge), 0, -1)])

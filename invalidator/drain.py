@@ -151,6 +151,7 @@ class Drain:
         ours = await hold(self._lease)
         if ours and not self._ours:
             self._open = {}
+            await self._pending.forget_lost()
         self._ours = ours
         return ours
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from prometheus_client import REGISTRY
 
+from cdn.edge import Batch
 from cdn.errors import EdgeBusy, EdgeDenied, InvalidationUnknown
 from cdn.ledger import Ledger
 from cdn.pending import Minted
@@ -317,6 +318,27 @@ async def test_a_batch_that_a_loop_without_its_lease_minted_is_taken_up_too(hous
     assert await second.hold()
     await second.step()
     assert house.edge.calls == [late.batch]
+    assert await house.board.waiting(10) == []
+
+
+async def test_what_a_loop_claimed_for_a_batch_that_was_over_holds_up_nothing_for_ever(house: House) -> None:
+    """It stopped between store and claim for longer than its lease, and died as soon as it had claimed."""
+    await with_a_post(house)
+    await house.leave(ADA, "p-p1")
+    await house.read(EditPost(post="p1", title="Two"))
+    waiting = {ADA: (await house.pending.read([ADA], 10))[ADA].waiting}
+    batch = Batch("b-1", ("p-p1",))
+    await house.pending._store(Minted(batch, (ADA,)))
+    assert await house.drain.hold()
+    await house.step()
+    assert house.edge.calls == [batch]
+    await house.pending._claim(batch.id, waiting)
+    await house.step()
+    assert await house.board.waiting(10) != []
+    next_loop = house.drain_of(house.edge)
+    await house.redis.delete("lease:drain:main")
+    assert await next_loop.hold()
+    await next_loop.step()
     assert await house.board.waiting(10) == []
 
 
