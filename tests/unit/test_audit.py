@@ -3,6 +3,8 @@
 import orjson
 import pytest
 
+from edgebake.commands.audit import _effort
+from edgebake.settings import Settings
 from feeds.change import (
     Change,
     FollowsChanged,
@@ -18,6 +20,7 @@ from feeds.change import (
 )
 from feeds.ids import shard_of
 from invalidator.audit import (
+    LOOKS_S,
     Answer,
     Case,
     Face,
@@ -71,6 +74,12 @@ def case(*looks: Look, change: Change = PUBLISHED, done_s: float = 0, live_s: fl
     made.done_ms = ACCEPTED + round(done_s * 1000) if done_s else 0
     made.known_ms = made.live_ms = ACCEPTED + round(live_s * 1000) if live_s else 0
     return made
+
+
+def test_feeds_are_asked_for_after_1_5_and_25_seconds_and_after_1_and_5_minutes() -> None:
+    assert LOOKS_S == (1, 5, 25, 60, 300)
+    assert _effort(Settings(), feeds=1, once=0, within=300).looks_s == LOOKS_S
+    assert _effort(Settings(), feeds=1, once=0, within=6).looks_s == (1, 5, 6)
 
 
 @pytest.mark.parametrize(
