@@ -69,6 +69,20 @@ async def test_what_is_reported_is_recorded_and_the_drain_loop_is_woken(house: H
     assert await open_entries(house) == 0
 
 
+async def test_the_drain_loop_is_woken_by_what_waits_before_the_progress_is_noted(house: House) -> None:
+    await house.leave(5, "p-p1")
+    await house.redis.set(keys.WAITING, "no sorted set")
+    await report(house, edit())
+    async with recording(house) as woken:
+        await until(lambda: house.redis.hlen(keys.TRIES))
+        assert woken
+        assert await house.waiting() == {"p-p1": [5]}
+        await house.redis.delete(keys.WAITING)
+        await until(lambda: _is_empty(house))
+    (waiting,) = await house.board.waiting(1)
+    assert waiting.change == "c1"
+
+
 async def test_a_change_waits_for_the_counts_of_the_shards_its_own_tags_went_to(house: House) -> None:
     users = ("ada", "eve")
     parts = [
