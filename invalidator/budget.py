@@ -153,7 +153,7 @@ class Budget:
                     kept_s = loop.time()
                 await self.look()
             except (RedisError, RecordUnavailable, TimeoutError) as error:
-                log.warning("The month's items are not kept now, and will be: %s", error)
+                log.warning("The month's items are not kept now, and will be: %r", error)
             await came(stop, LOOK_S)
         await self.keep()
 
