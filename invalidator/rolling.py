@@ -34,6 +34,11 @@ SLOW = 4
 """Where nothing is known of the origin, or not enough (a baker may be too loaded to report), a roll takes so many times
 its shortest interval."""
 
+EASY_MS = 50
+PATIENT = 16
+"""A roll takes its next shard while 99 of 100 bakes are done after ``EASY_MS`` milliseconds. Where they take longer it
+waits, for at most so many intervals: an origin that is never that quick is to have its new templates too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Roll:
@@ -69,14 +74,15 @@ class Roll:
 def wait_ms(now_ms: int, last_ms: int, room: Headroom, interval_ms: int) -> int:
     """Return how long the next shard waits after one that cost an item at ``last_ms``; 0: it may go.
 
-    It goes when the load that the last one brought is in the bakers' reports, and they have headroom even so.
+    It goes when the load that the last one brought is in the bakers' reports, they have headroom even so, and bakes are
+    quick, or long have not been.
     """
     interval_ms = interval_ms if room.known else interval_ms * SLOW
     if now_ms < last_ms + interval_ms:
         return last_ms + interval_ms - now_ms
     if room.known and not (room.wide and room.at_ms > last_ms):
         return LOOK_MS
-    return 0
+    return LOOK_MS if room.wait_ms > EASY_MS and now_ms < last_ms + PATIENT * interval_ms else 0
 
 
 class Rolls:

@@ -12,6 +12,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from baker.oven import Oven
 from cdn import scripts as cdn_scripts
 from edgebake import apps, workers
 from edgebake.enduring import endured
@@ -254,6 +255,7 @@ class House:
             "edgebake.workers.Worker": partial(Worker, lease_ms=pace.lease_ms),
             "edgebake.workers.Recorder": partial(Recorder, lease_ms=pace.lease_ms),
             "baker.kitchen.Renderer": self._renderer,
+            "baker.kitchen.Oven": partial(Oven, clock=self.loop.time),
         }
 
 

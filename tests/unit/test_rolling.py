@@ -3,15 +3,15 @@
 import pytest
 
 from cdn.load import Headroom
-from invalidator.rolling import LOOK_MS, SLOW, Roll, wait_ms
+from invalidator.rolling import EASY_MS, LOOK_MS, PATIENT, SLOW, Roll, wait_ms
 
 NOW = 1_000_000
 INTERVAL = 5_000
 
 
-def room(*, wide: bool = True, at_ms: int = NOW, known: bool = True) -> Headroom:
+def room(*, wide: bool = True, bakes_ms: float = 10.0, at_ms: int = NOW, known: bool = True) -> Headroom:
     """Return what bakers report."""
-    return Headroom(wide, 10.0, known, at_ms)
+    return Headroom(wide, bakes_ms, known, at_ms)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,10 @@ def room(*, wide: bool = True, at_ms: int = NOW, known: bool = True) -> Headroom
         (4_000, room(), 1_000),  # the shortest interval
         (5_000, room(wide=False), LOOK_MS),  # the origin is busy
         (5_000, room(at_ms=NOW - 5_000), LOOK_MS),  # the report is from before the last shard was dropped
-        (60_000, room(wide=False), LOOK_MS),  # it may take as long as it takes
+        (600_000, room(wide=False), LOOK_MS),  # it may take as long as it takes
+        (5_000, room(bakes_ms=EASY_MS), 0),
+        (5_000, room(bakes_ms=EASY_MS + 1), LOOK_MS),  # bakes are slow: what was dropped is to come back first
+        (PATIENT * INTERVAL, room(bakes_ms=EASY_MS + 1), 0),  # bakes are always slow
         (5_000, room(known=False, wide=False), (SLOW - 1) * INTERVAL),  # nobody knows: slowly
         (SLOW * INTERVAL, room(known=False, wide=False), 0),
     ],
