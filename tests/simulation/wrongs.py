@@ -107,9 +107,8 @@ class Released(PendingSet):
     async def completed(self, minted: Minted) -> Minted | None:
         done = await super().completed(minted)
         for shard in minted.shards:
-            unsent, newest, *_ = self._keys(shard)
-            commands = [("ZREM", unsent, *minted.batch.tags), ("HDEL", newest, *minted.batch.tags)]
-            await scripts.execute(self._redis, commands)
+            unsent, *_ = self._keys(shard)
+            await scripts.execute(self._redis, [("ZREM", unsent, *minted.batch.tags)])
         return done
 
 
