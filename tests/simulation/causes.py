@@ -87,7 +87,7 @@ class Causes:
         self._overflow_items = overflow_items
         self._batches = keys.batches(edge).encode()
         self._edge = edge
-        self._minted: set[bytes] = set()
+        self._taps: dict[bytes, frozenset[str]] = {}
         self._seen: dict[tuple[Process, int], Mapping[str, bool]] = {}
         self.shards = {shard: Shard() for shard in range(keys.SHARDS)}
         self.first = 0
@@ -114,9 +114,11 @@ class Causes:
             if (take := self._scripts.get(words[1])) is not None and not isinstance(reply, ResponseError):
                 given = 3 + int(words[2])
                 take(int(words[3][1:3], 16), who, words[given:], reply)
-        elif words[0] == b"HSET" and words[1] == self._batches and words[2] not in self._minted:
-            self._minted.add(words[2])
-            self._judge(who, orjson.loads(words[3]))
+        elif words[0] == b"HSET" and words[1] == self._batches:
+            row = orjson.loads(words[3])
+            if words[2] not in self._taps:
+                self._judge(who, row)
+            self._taps[words[2]] = frozenset(row[3])
 
     def _now(self) -> int:
         return self._server.store.clock() // 1_000_000
@@ -182,8 +184,7 @@ class Causes:
     def _judge(self, who: Process, row: Sequence[Any]) -> None:
         """Look at a batch as it is stored. Raises Needless."""
         tags, shards, _, _, covers, *_ = row
-        stored = self._server.store.values.get(self._batches, {})
-        taps = {tag for batch in covers if (known := stored.get(batch.encode())) for tag in orjson.loads(known)[3]}
+        taps = {tag for batch in covers for tag in self._taps[batch.encode()]}
         waiting: dict[str, bool] = {}
         for shard in shards:
             waiting |= {**self._seen.get((who, shard), {}), **self.shards[shard].causes}
