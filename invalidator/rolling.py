@@ -34,7 +34,7 @@ SLOW = 4
 """Where nothing is known of the origin, or not enough (a baker may be too loaded to report), a roll takes so many times
 its shortest interval."""
 
-EASY_MS = 50
+EASY_MS = 40
 PATIENT = 16
 """A roll takes its next shard while 99 of 100 bakes are done after ``EASY_MS`` milliseconds. Where they take longer it
 waits, for at most so many intervals: an origin that is never that quick is to have its new templates too."""
