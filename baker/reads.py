@@ -80,10 +80,11 @@ class Reads:
         return [found[index] for index in range(len(asks))]
 
     async def _copies(self, asked: list[Sequence[str]]) -> Sequence[Mapping[str, bytes | None]]:
+        """Read copies by key. Each bake has those that it asks for and no others: it may know better of one by then."""
         names = list(dict.fromkeys(key for wanted in asked for key in wanted))
         values: list[bytes | None] = (await scripts.execute(self._redis, [("MGET", *names)]))[0]
         found = dict(zip(names, values, strict=True))
-        return [found] * len(asked)
+        return [found] if len(asked) == 1 else [{key: found[key] for key in wanted} for wanted in asked]
 
 
 def _read(shard: int, asks: Sequence[Ask]) -> scripts.Command:

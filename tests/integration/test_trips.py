@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from redis.exceptions import ResponseError
 
+from baker.reads import Reads
 from feeds import keys
 from feeds.trips import Trips
 from tests.integration.house import House
@@ -33,3 +34,12 @@ async def test_a_refusal_is_for_the_one_who_asked(house: House) -> None:
     assert isinstance(found[1], ResponseError)
     with pytest.raises(ResponseError):
         await trips.execute([("LPUSH", "text", 1)])
+
+
+async def test_a_bake_has_the_copies_that_it_asked_for_and_not_what_another_found_missing(house: House) -> None:
+    """It may have read one through that was dropped since, and would lose it again."""
+    await house.redis.set("one", "1")
+    reads = Reads(house.redis, house.fence)
+    one, both = await asyncio.gather(reads.copies.ask(["one"]), reads.copies.ask(["one", "two"]))
+    assert one == {"one": b"1"}
+    assert both == {"one": b"1", "two": None}
