@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 COMMAND = str(Path(sys.executable).with_name("edgebake"))
-PATIENCE_S = 120.0
+PATIENCE_S = 60.0
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:
