@@ -1,4 +1,4 @@
-"""The reporter: tells the others how loaded this baker is, once a second while it is."""
+"""The reporter: tells the others how loaded this baker is, once a second."""
 
 import asyncio
 import logging
@@ -8,13 +8,10 @@ from contextlib import suppress
 from redis.exceptions import RedisError
 
 from baker.oven import Oven
-from cdn.load import Load, Report
+from cdn.load import Load
 
 EVERY_S = 1.0
-IDLE_EVERY = 5
-"""Reports that say the same while nothing is baked: one of so many is made."""
 HOLDS_MS = 3_000
-IDLE_HOLDS_MS = 3 * IDLE_EVERY * 1000
 """How long a report holds; so long that one which is lost does not make the load unknown."""
 
 log = logging.getLogger(__name__)
@@ -28,7 +25,6 @@ class Reporter:
         self._oven = oven
         self._baker = secrets.token_hex(8)
         self._running: asyncio.Task[None] | None = None
-        self._idle = 0
         self._told = 0
 
     def begin(self) -> None:
@@ -52,15 +48,13 @@ class Reporter:
             await asyncio.sleep(EVERY_S)
 
     async def report(self) -> None:
-        """Report the load of the last seconds; where there is none, and that is known, seldom."""
+        """Report the load of the last seconds.
+
+        It is reported where there is none, too: a roll waits for what each baker says after a shard was dropped.
+        """
         self._tell()
-        report = self._oven.report()
-        idle = report == Report(capacity=report.capacity)
-        self._idle = self._idle + 1 if idle else 0
-        if idle and self._idle % IDLE_EVERY != 1:
-            return
         try:
-            await self._load.report(self._baker, report, IDLE_HOLDS_MS if idle else HOLDS_MS)
+            await self._load.report(self._baker, self._oven.report(), HOLDS_MS)
         except (RedisError, OSError) as error:
             log.warning("The load of this baker was not reported: %r", error)
 
