@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 10.0
-MAX_ITEMS = 3_000
-"""CloudFront's quota of items in progress, so the largest batch that can be taken."""
+MAX_ITEMS = 1_000
+"""Items of one call: a third of CloudFront's quota of items in progress. What was refused is sent again as it is, so it
+has to find room beside what others invalidate on the distribution; CloudFront itself would take 3,000."""
 COMPLETED = "Completed"
 
 T = TypeVar("T")

@@ -171,6 +171,12 @@ class Settings:
         "instant and Varnish.",
         at_least(0, "seconds"),
     )
+    items_in_progress: int = setting(
+        3000,
+        "Items that may be in progress at the edge at once: CloudFront's quota of the distribution, less what else "
+        "invalidates there. A tenth is left to deletions and privacy.",
+        at_least(10, "items"),
+    )
     aws_account: str = setting(
         "",
         "The AWS account that is billed, 12 digits: its edges share a call budget and a count of items. Empty: the "

@@ -87,6 +87,8 @@ def _limits(settings: Settings, edge: Edge) -> Limits:
         forgotten_ms=settings.forgotten_ms,
         transit_ms=settings.transit_ms,
         complete_ms=COMPLETE_MS[profile_of(settings)],
+        max_in_progress=settings.items_in_progress,
+        call_ms=round(settings.seconds_between_calls * 1000),
         tap_all=settings.taps_all,
         overflow_items=settings.overflow_items,
     )

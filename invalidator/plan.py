@@ -4,7 +4,7 @@
 2. A tag that waits in many shards is one item. What a wider item drops anyway goes with it for nothing: ``g`` takes
    along everything, ``o`` the leftover readers.
 3. Deletions and privacy go first, then second taps that are due, then the rest, oldest first, as far as the edge's
-   quota and the month's money reach.
+   quota and the month's money reach. A tenth of the quota is left to the first.
 
 Nobody asked the planner to go wide (``o`` in place of many readers, or of more than can be paid, ``g`` in place of a
 backlog that cannot go out in time): it does so only with headroom at the origin, and takes ``g`` at most once in ten
@@ -42,8 +42,8 @@ class Limits:
 
     ``max_items`` in one call, ``max_in_progress`` at once. After ``forgotten_ms`` an edge has nothing from before: the
     horizon and the transit time. An answer arrives ``transit_ms`` after it left at the latest. An invalidation takes
-    ``complete_ms``. ``tap_all``: an inner tier may refill an outer one, so every item is tapped. More than
-    ``overflow_items`` leftover readers are worth an ``o``.
+    ``complete_ms``; the next call goes ``call_ms`` after one. ``tap_all``: an inner tier may refill an outer one, so
+    every item is tapped. More than ``overflow_items`` leftover readers are worth an ``o``.
     """
 
     max_items: int
@@ -51,19 +51,27 @@ class Limits:
     transit_ms: int
     complete_ms: int
     max_in_progress: int = 3000
+    call_ms: int = 0
     tap_all: bool = False
     overflow_items: int = 20
 
     @property
+    def shared(self) -> int:
+        """Items that may be in progress besides deletions and privacy, which never wait for a storm to complete."""
+        return self.max_in_progress - self.max_in_progress // 10
+
+    @property
     def max_taps(self) -> int:
         """Items of one batch that may need a second tap: half a batch, so that its taps find room at once some time."""
-        return max(1, min(self.max_items, self.max_in_progress) // 2)
+        return max(1, min(self.max_items, self.shared) // 2)
 
     @property
     def backlog(self) -> int:
         """Items that can go out before the edge forgets what they would drop."""
         rounds = max(1, self.forgotten_ms // self.complete_ms)
-        return rounds * (self.max_taps if self.tap_all else min(self.max_items, self.max_in_progress))
+        calls = max(1, self.complete_ms // max(1, self.call_ms))
+        a_round = min(calls * self.max_items, self.shared)
+        return rounds * (max(1, a_round // 2) if self.tap_all else a_round)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +205,9 @@ class _Call:
     def __init__(self, view: View, limits: Limits) -> None:
         self._view = view
         self._limits = limits
-        self._room = min(limits.max_items, limits.max_in_progress - in_progress(view.batches))
+        open_ = in_progress(view.batches)
+        self._room = min(limits.max_items, limits.max_in_progress - open_)
+        self._shared = min(limits.max_items, limits.shared - open_)
         self._money = view.to_spend
         self._taken: list[Item] = []
         self.tags: dict[str, None] = {}
@@ -217,7 +227,7 @@ class _Call:
         """Take second taps, each batch's whole or not at all; tell whether all found room. ``g`` is all of them."""
         for batch in due:
             more = () if GLOBAL in self.tags else [tag for tag in batch.taps if tag not in self.tags]
-            if len(self.tags) + len(self.tapping.keys() | more) > self._room or not self._room:
+            if len(self.tags) + len(self.tapping.keys() | more) > self._shared or self._shared <= 0:
                 return False
             self.tapping |= dict.fromkeys(more)
             self.covers.append(batch.batch.id)
@@ -229,7 +239,8 @@ class _Call:
 
     def _take(self, item: Item) -> Why | None:
         is_new = item.tag not in self.tapping  # a second tap that is due drops what has just changed as well
-        if len(self.tags) + len(self.tapping) + is_new > self._room:
+        room = self._room if item.goes_first else self._shared
+        if len(self.tags) + len(self.tapping) + is_new > room:
             return Why.QUOTA
         more = [tag for tag in self._taps_of(item) if tag not in self.taps]
         if more and len(self.taps) + len(more) > self._limits.max_taps:

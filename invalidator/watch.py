@@ -16,8 +16,8 @@ LOUD_S = 60.0
 """Age of the oldest tag from which on the log says so, once in this time."""
 
 REMEDIES = {
-    Why.QUOTA: "the edge takes no more at once: ask AWS for a higher quota of invalidations in progress",
-    Why.TAPS: "second taps need the room first: ask AWS for a higher quota of invalidations in progress",
+    Why.QUOTA: "the edge takes no more at once: ask AWS for a higher quota, and set EDGEBAKE_ITEMS_IN_PROGRESS to it",
+    Why.TAPS: "second taps need the room first: ask AWS for a higher quota, and set EDGEBAKE_ITEMS_IN_PROGRESS to it",
     Why.MONEY: "EDGEBAKE_MONTHLY_ITEMS are spent: raise it, or let feeds expire",
     Why.HEADROOM: "the origin cannot bear to lose so much at once: add bakers, or let feeds expire",
     REFUSED: "the edge refuses a batch: the log says why, and what to do",

@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from cdn.edge import Batch
 from cdn.errors import EdgeBusy, EdgeDenied, InvalidationUnknown
 from cdn.ledger import Ledger
-from cdn.pending import Minted
+from cdn.pending import Flag, Minted
 from feeds import keys
 from feeds.command import CreatePost, EditPost, Follow, Invalidate, PutUser
 from feeds.ids import shard_of
@@ -257,7 +257,7 @@ async def test_more_items_than_one_call_takes_go_in_several(house: House) -> Non
     assert {await house.state(change) for change in changes} == {"live"}
 
 
-async def test_a_full_quota_waits_for_completion(house: House) -> None:
+async def test_a_full_quota_waits_for_completion_but_for_what_is_urgent(house: House) -> None:
     house.edge.slow = True
     users = [f"u{number}" for number in range(3001)]
     for user in users:
@@ -266,11 +266,15 @@ async def test_a_full_quota_waits_for_completion(house: House) -> None:
         await house.recorded(*(f"u-{user}" for user in users if shard_of(user) == shard), shards=[shard])
     for _ in range(3):
         await house.step()
-    assert [len(call.tags) for call in house.edge.calls] == [3000]
+    assert [len(call.tags) for call in house.edge.calls] == [2700]
+    await house.leave(ADA, "p-secret")
+    await house.recorded("p-secret", shards=[ADA], flags=Flag.URGENT)
+    await house.step()
+    assert house.edge.calls[1].tags == ("p-secret",)
     house.edge.unfinished.clear()
     for _ in range(2):
         await house.step()
-    assert [len(call.tags) for call in house.edge.calls] == [3000, 1]
+    assert [len(call.tags) for call in house.edge.calls] == [2700, 1, 302]  # with the second tap of what was urgent
 
 
 async def test_one_loop_drains_and_another_takes_over_what_it_stored(house: House) -> None:

@@ -127,7 +127,8 @@ async def test_readers_that_cannot_all_be_paid_are_one_item(house: House) -> Non
 
 async def test_a_backlog_becomes_g_once_in_ten_minutes(house: House) -> None:
     house.edge.max_items = 2
-    limits = replace(house.limits_of(house.edge), complete_ms=house.limits_of(house.edge).forgotten_ms)
+    limits = house.limits_of(house.edge)
+    limits = replace(limits, complete_ms=limits.forgotten_ms, call_ms=limits.forgotten_ms)
     drain = house.drain_of(house.edge, limits=limits, origin=Bakers(wide=True))
     for _ in range(2):
         for number in range(25):

@@ -91,9 +91,19 @@ def test_a_full_quota_plans_nothing_not_even_g() -> None:
 
 
 def test_what_is_in_progress_leaves_less_room_and_what_is_complete_leaves_it() -> None:
-    open_ = [sent("a", *(f"p-{n}" for n in range(2998))), done("b", "p-x", taps=["p-x"], accepted_ago=10)]
-    assert in_progress(open_) == 2998
+    open_ = [sent("a", *(f"p-{n}" for n in range(2698))), done("b", "p-x", taps=["p-x"], accepted_ago=10)]
+    assert in_progress(open_) == 2698
     assert plan(view(shard("p-1", "p-2", "p-3"), batches=open_), LIMITS).tags == ("p-1", "p-2")
+
+
+def test_a_tenth_of_the_quota_is_left_to_what_is_urgent() -> None:
+    storm = sent("a", *(f"u-{n}" for n in range(2700)))
+    planned = plan(view(shard("p-1", wait("p-2", Flag.URGENT)), batches=[storm]), LIMITS)
+    assert planned.tags == ("p-2",)
+    assert planned.left == {"p-1": Why.QUOTA}
+    taps = done("b", "p-3", taps=["p-3"])
+    assert plan(view(shard("p-1"), batches=[storm, taps]), LIMITS).left == {"p-1": Why.TAPS}
+    assert plan(view(shard("p-1", "g"), batches=[storm, taps]), LIMITS).tags == ("g",)
 
 
 class TestUrgent:
@@ -183,7 +193,7 @@ class TestSecondTap:
 
     def test_a_batch_never_needs_more_of_them_than_half_the_quota(self) -> None:
         planned = plan(view(shard(*(f"u-{n}" for n in range(3000)))), TIERS)
-        assert len(planned.taps) == len(planned.tags) == 1500
+        assert len(planned.taps) == len(planned.tags) == 1350
 
     def test_one_whose_horizon_has_passed_is_forgotten(self) -> None:
         planned = plan(view(batches=[done("a", "p-1", taps=["p-1"], accepted_ago=340_000)]), LIMITS)
@@ -255,11 +265,24 @@ class TestOverflow:
 class TestBacklog:
     """`g` in place of what could not go out in time."""
 
-    small = Limits(max_items=3, forgotten_ms=50_000, transit_ms=6_000, complete_ms=25_000)
+    small = Limits(max_items=3, forgotten_ms=50_000, transit_ms=6_000, complete_ms=25_000, call_ms=25_000)
     late = tuple(f"u-{n}" for n in range(7))
 
     def test_what_can_go_out_in_time_is_named(self) -> None:
         assert plan(view(shard(*self.late[:6]), wide=True), self.small).tags == self.late[:3]
+
+    @pytest.mark.parametrize(
+        ("limits", "items"),
+        [
+            (small, 6),  # twice until edges forget, one call each time
+            (replace(small, call_ms=5_000), 30),  # five calls, until the first is complete
+            (replace(small, call_ms=5_000, tap_all=True), 14),  # of which half are second taps
+            (replace(small, call_ms=1, max_in_progress=100), 180),  # what is left of the quota
+            (replace(small, call_ms=60_000, forgotten_ms=1), 3),
+        ],
+    )
+    def test_how_many_can_go_out_in_time(self, limits: Limits, items: int) -> None:
+        assert limits.backlog == items
 
     def test_what_cannot_is_one_item(self) -> None:
         planned = plan(view(shard(*self.late), wide=True), self.small)
@@ -351,7 +374,7 @@ SOME_LIMITS = st.builds(
     forgotten_ms=st.just(340_000),
     transit_ms=st.just(6_000),
     complete_ms=st.just(170_000),
-    max_in_progress=st.integers(1, 8),
+    max_in_progress=st.integers(1, 8) | st.integers(20, 24),
     tap_all=st.booleans(),
     overflow_items=st.integers(0, 2),
 )
