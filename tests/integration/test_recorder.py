@@ -1,21 +1,23 @@
 """The recorder: recorded, noted, acknowledged, in this order; a part that came twice is recorded twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+import pytest
+
 from cdn import keys as cdn_keys
+from cdn.ledger import Recorded, Tags
 from feeds import keys, scripts
 from feeds.affected import Affected, entry
 from feeds.change import PostEdited, PostPublished, SiteChanged
 from feeds.command import PutUser
 from feeds.ids import shard_of
 from feeds.progress import counts_of
-from invalidator.recorder import TAGS_A_TRIP, Recorder, portions
+from invalidator.recorder import LONGEST_REST_S, MANY, TAGS_A_TRIP, Recorder, portions
 from tests.integration.house import House, kill, until
 
 LEASE_MS = 60
-EDITED = PostEdited("p1", "ada", moved=False)
 
 
 def recorder(house: House, name: str = "recorder", woken: list[bool] | None = None) -> Recorder:
@@ -43,9 +45,9 @@ async def report(house: House, *parts: Affected) -> None:
     await scripts.execute(house.redis, [entry(part) for part in parts])
 
 
-def edit(change: str = "c1") -> Affected:
-    """Return the only part of an edit of p1."""
-    return Affected(change, EDITED, "a", 0, 1, shared=True)
+def edit(change: str = "c1", post: str = "p1") -> Affected:
+    """Return the only part of an edit of a post."""
+    return Affected(change, PostEdited(post, "ada", moved=False), "a", 0, 1, shared=True)
 
 
 async def open_entries(house: House) -> int:
@@ -97,6 +99,40 @@ async def test_a_change_waits_for_the_counts_of_the_shards_its_own_tags_went_to(
 async def test_parts_of_one_reading_are_recorded_under_one_count(house: House) -> None:
     await house.recorder.record([edit(f"c{number}") for number in range(100)])
     assert await house.redis.get(cdn_keys.count(5)) == b"1"
+
+
+async def test_after_many_parts_it_rests_so_that_more_gather_and_not_after_a_few(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded, rests = list[int](), list[float]()
+    resting, rested = asyncio.Event(), asyncio.Event()
+    record = house.ledger.record
+
+    async def counted(tags: Mapping[int, Tags]) -> dict[int, Recorded]:
+        recorded.append(len({tag for need in tags.values() for tag in need.dropped}))
+        return await record(tags)
+
+    async def rest(stop: asyncio.Event, seconds: float) -> bool:
+        rests.append(seconds)
+        resting.set()
+        await rested.wait()
+        return stop.is_set()
+
+    monkeypatch.setattr(house.ledger, "record", counted)
+    monkeypatch.setattr("invalidator.recorder.came", rest)
+    await report(house, *(edit(f"a{n}", f"a{n}") for n in range(MANY - 1)))
+    async with recording(house):
+        await until(lambda: is_readable(house, f"a{MANY - 2}"))
+        assert rests == []
+        await report(house, *(edit(f"b{n}", f"b{n}") for n in range(MANY)))
+        await asyncio.wait_for(resting.wait(), 10)
+        for n in range(MANY - 1):
+            await report(house, edit(f"c{n}", f"c{n}"))
+        assert len(recorded) == 2
+        rested.set()
+        await until(lambda: is_readable(house, f"c{MANY - 2}"))
+    assert recorded == [MANY - 1, MANY, MANY - 1]
+    assert 0 < rests[0] <= LONGEST_REST_S
 
 
 async def test_a_failure_before_the_record_leaves_the_part_to_be_taken_over(house: House) -> None:
