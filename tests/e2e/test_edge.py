@@ -70,12 +70,13 @@ def site() -> Iterator[str]:
 
 
 @contextmanager
-def edge(folder: Path, site: str, *arguments: str) -> Iterator[httpx.Client]:
-    """Run an edge before a site, and read there."""
+def edge(folder: Path, site: str, *arguments: str, **variables: str) -> Iterator[httpx.Client]:
+    """Run an edge before a site, with these EDGEBAKE_ variables, and read there."""
     port = free_port()
     ports = ("--port", str(port), "--api-port", str(free_port()))
+    environ = {f"EDGEBAKE_{name}": value for name, value in variables.items()}
     with (
-        part(folder, {}, "edge", "--origin", site, *ports, *arguments),
+        part(folder, environ, "edge", "--origin", site, *ports, *arguments),
         httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
     ):
         until(lambda: is_up(client), "the edge listens")
@@ -132,6 +133,16 @@ def test_two_locations_share_a_regional_cache_and_leave_a_log(tmp_path: Path, si
     (log,) = (tmp_path / "logs").glob("LOCALEDGE.*.gz")
     lines = [line.split("\t") for line in gzip.decompress(log.read_bytes()).decode().splitlines()[2:]]
     assert [line[2] for line in lines if line[7] == "/a"] == ["FRA56-P1", "NRT12-C1", "NRT12-C1", "NRT12-C1"]
+
+
+@pytest.mark.parametrize(("megabytes", "first"), [("1", "Miss"), ("8", "Hit")])
+def test_what_was_not_read_for_longest_makes_room_in_its_memory(
+    tmp_path: Path, site: str, megabytes: str, first: str
+) -> None:
+    pages = [f"/{number}/{'x' * 7_000}" for number in range(300)]  # a page is as long as its path
+    with edge(tmp_path, site, "--all-paths", EDGE_MEMORY_MB=megabytes) as client:
+        assert set(x_caches(client, *pages)) == {"Miss"}
+        assert x_caches(client, pages[-1], pages[0]) == ["Hit", first]
 
 
 @pytest.mark.parametrize(
