@@ -487,3 +487,34 @@ def test_first_items_and_their_taps_are_paid_before_they_go(view: View, limits: 
         paid = [tag for tag in planned.tags[: planned.first] if tag not in carried]
         owed = sum(len(batch.taps) for batch in view.batches)
         assert len(paid) + len(planned.taps) + owed <= money or not (paid or planned.taps)
+
+
+def completed(open_: Sequence[Minted], now_ms: int) -> list[Minted]:
+    """Return the batches that are left when the edge has completed all: those that wait for their second taps."""
+    carried = {name for batch in open_ if not batch.done_ms for name in batch.covers}
+    return [
+        batch if batch.done_ms else replace(batch, done_ms=now_ms)
+        for batch in open_
+        if batch.taps and batch.batch.id not in carried
+    ]
+
+
+@given(VIEWS, SOME_LIMITS)
+def test_all_that_waits_goes_in_the_end_and_so_does_each_second_tap(view: View, limits: Limits) -> None:
+    view = replace(view, money=None)
+    for number in range(200):
+        planned = plan(view, limits)
+        gone = {*flat(planned.waiting), *flat(planned.released)}
+        left = {
+            number: shard(*(entry for entry in state.waiting if (number, entry) not in gone))
+            for number, state in view.shards.items()
+        }
+        open_ = [batch for batch in view.batches if batch.batch.id not in planned.over]
+        if planned.tags:
+            new = sent(f"new-{number}", *planned.tags, taps=planned.taps, covers=planned.covers)
+            open_.append(replace(new, accepted_ms=view.now_ms))
+        now_ms = view.now_ms + limits.transit_ms
+        view = replace(view, now_ms=now_ms, shards=left, batches=completed(open_, now_ms))
+        if not view.batches and not entries_of(view):
+            return
+    raise AssertionError(view)
