@@ -48,8 +48,11 @@ class Runner:
             await self._jobs.create(KIND, {"users": "active"}, name=f"{KIND}-{last}")
             await scripts.execute(self._redis, [scripts.call(scripts.RAISE, (keys.RECOMPUTED,), now)])
 
-    async def perform(self, job: str, stop: asyncio.Event) -> Job | None:
-        """Run a job unless somebody else does or it is over; return it as it then stands."""
+    async def perform(self, job: str, stop: asyncio.Event, *, here: bool = False) -> Job | None:
+        """Run a job unless somebody else does or it is over; return it as it then stands.
+
+        Where ``stop`` ends it ``here``, it is stopped for everybody, while nobody else can have taken it.
+        """
         async with self._jobs.held(job) as held:
             if held is None:
                 return await self._jobs.get(job)
@@ -60,11 +63,19 @@ class Runner:
                     await self._jobs.finish(job, "cancelled")
             except* (FeedsError, RedisError, TimeoutError, ValueError, OSError, BrokenExecutor) as errors:
                 await self._failed(held.job, _first(errors))
+            if here and stop.is_set() and not held.stop.is_set():
+                await self._stopped(job)
         found = await self._jobs.get(job)
         if found is not None and found.finished_ms is not None:
             metrics.RECOMPUTES.labels(found.state).inc()
             log.info("recalculation %s is %s: %s", job, found.state, dict(found.result) or found.error)
         return found
+
+    async def _stopped(self, job: str) -> None:
+        """End a job that is held and not over until somebody resumes it."""
+        found = await self._jobs.get(job)
+        if found is not None and found.state == "running":
+            await self._jobs.finish(job, "stopped")
 
     async def _failed(self, job: Job, error: BaseException) -> None:
         """Note that a job failed: it is tried again, but not for ever."""

@@ -62,10 +62,7 @@ async def _run(settings: Settings, chosen: str | list[str], resume: str | None) 
         if job is None or job.kind != KIND:
             raise CommandError(f"there is no recalculation {resume!r}, or it was over a week ago: start a new one.")
         with _shown(work):
-            found = await Runner(redis, work).perform(job.id, stop)
-        if stop.is_set() and found is not None and found.state == "running":
-            await jobs.finish(job.id, "stopped")
-        return await jobs.get(job.id) or job
+            return await Runner(redis, work).perform(job.id, stop, here=True) or job
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def test_ctrl_c_stops_and_says_how_to_go_on(demo: Running) -> None:
     assert out.endswith(f"go on with: edgebake recompute --resume {job}\n")
     assert state(demo, job) == "stopped"
     done = edgebake("--data-dir", str(demo.folder), "recompute", "--resume", job, folder=demo.folder)
-    assert (done.returncode, state(demo, job)) == (0, "done")
+    assert (done.returncode, state(demo, job)) == (0, "done"), done.stderr
 
 
 def test_what_was_killed_is_finished_by_a_worker(demo: Running) -> None:

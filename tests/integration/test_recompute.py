@@ -11,7 +11,7 @@ from feeds import keys, packing, scripts
 from feeds.change import Reranked
 from feeds.command import CreatePost, Follow, FollowTag, PutSettings, PutUser, React, Reaction
 from feeds.ids import bucket_of, shard_of
-from feeds.jobs import Jobs
+from feeds.jobs import Held, Jobs, State
 from feeds.mapper import Piece, Shard
 from feeds.model import Pulled, Taste
 from feeds.packing import Timeline
@@ -180,6 +180,27 @@ async def test_whoever_resumes_a_job_does_what_is_left_of_it(house: House, valke
     assert told == [*range(21), *range(20, 65)]
     assert (await house.record.epoch()).number == 1
     assert {timeline.order for timeline in (await bases(house)).values()} == {"newest", "ranked"}
+
+
+async def test_one_that_is_stopped_here_is_taken_by_nobody_before_it_is(
+    house: House, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_readers(house)
+    job = await Jobs(house.redis).create(KIND, {}, here=True)
+    taken, finish, stop = list[Held | None](), Jobs.finish, asyncio.Event()
+
+    async def finishing(jobs: Jobs, job: str, state: State) -> None:
+        async with jobs.held(job) as by_another:
+            taken.append(by_another)
+        await finish(jobs, job, state)
+
+    monkeypatch.setattr(Jobs, "finish", finishing)
+    stop.set()
+    ended = await Runner(house.redis, recompute_of(house, valkey)).perform(job.id, stop, here=True)
+    assert ended is not None
+    assert ended.state == "stopped"
+    assert taken == [None]
+    assert await Jobs(house.redis).waiting([KIND]) == []
 
 
 async def test_a_job_that_is_cancelled_ends_between_two_shards(house: House, valkey: str) -> None:
