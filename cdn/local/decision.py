@@ -275,5 +275,4 @@ def _is_shared(answer: Head, rules: Rules) -> bool:
     directives = parse(answer.cache_control)
     if not UNCACHEABLE.isdisjoint(directives):
         return False
-    name = "s-maxage" if "s-maxage" in directives else "max-age"
-    return seconds(directives, name) != 0.0
+    return 0.0 not in (seconds(directives, "s-maxage"), seconds(directives, "max-age"))

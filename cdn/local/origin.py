@@ -21,7 +21,12 @@ IDLE_S = 4.0
 """How long an idle connection is kept: less than the 5 s after which uvicorn closes its end."""
 MAX_HEADER = 20_480
 CHUNK = 65_536
-LAST_STATUS = 599
+FIRST_STATUS, LAST_STATUS = 200, 599
+"""Of a final answer."""
+MOST_AGE_S = 2.0**31
+"""What a longer time counts as (RFC 9111 §1.2.2)."""
+has_control = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
+"""Finds what no header may hold (RFC 9110 §5.5), and could not be sent on."""
 DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
 """How a date may be written (RFC 9110 §5.6.7)."""
 LENGTHS = re.compile(r"\w+,? [\w ]\d[ -]\w{3}[ -]\d+ \d\d:\d\d:\d\d GMT|\w{3} \w{3} [\d ]\d \d\d:\d\d:\d\d \d{4}", re.I)
@@ -104,8 +109,10 @@ class Origin:
                 if len(body) > self._max_bytes:
                     return Failed(502, f"the origin's answer has more than {self._max_bytes} bytes")
             headers = tuple((name.lower(), value) for name, value in response.raw_headers)
-        if response.status > LAST_STATUS:
+        if not FIRST_STATUS <= response.status <= LAST_STATUS:
             return Failed(502, f"the origin's status is {response.status}")
+        if name := next((name for name, value in headers if has_control(value)), None):
+            return Failed(502, f"the origin's header '{name.decode('latin-1')}' has a control character")
         return answered(response.status, headers, bytes(body))
 
     def _headers(self, request: Request) -> list[tuple[str, str]]:
@@ -158,7 +165,7 @@ def _expires(headers: Headers) -> float | None:
 def _age(value: bytes | None) -> float:
     """Return the origin's ``Age``, the first of several (RFC 9111 §5.1); what cannot be read is ignored."""
     first = (value or b"0").partition(b",")[0].strip()
-    return float(first) if first.isdigit() else 0.0
+    return min(float(first), MOST_AGE_S) if first.isdigit() else 0.0
 
 
 def _date(value: bytes) -> datetime | None:

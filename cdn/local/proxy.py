@@ -98,8 +98,9 @@ class Proxy:
     async def _answer(self, request: Request, receive: Receive) -> Landing:
         method, headers = request.scope["method"], request.headers
         if method not in ("GET", HEAD):
-            if (sent := await _body(receive)) is None:
-                return self._refused(request, Refusal(413, f"A body may have {MAX_BODY} bytes here.".encode()))
+            sent = await _body(receive)
+            if isinstance(sent, Refusal):
+                return self._refused(request, sent)
             return await self._tier.serve(request._replace(body=sent))
         decision = self._tier.decide(request.key)
         if isinstance(decision, Serve):  # the way of nearly all: no more than a look-up
@@ -184,13 +185,15 @@ def _has_body(headers: RequestHeaders) -> bool:
     return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """Return the body of a request, None where it is too long to be passed on whole."""
+async def _body(receive: Receive) -> bytes | Refusal:
+    """Return the body of a request, or why it is not passed on: it is too long, or its viewer left before its end."""
     body = bytearray()
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return Refusal(400, b"The body was cut off.", word=DetailedType.CLIENT_COMM_ERROR)
         body += message.get("body", b"")
         if len(body) > MAX_BODY:
-            return None
+            return Refusal(413, f"A body may have {MAX_BODY} bytes here.".encode())
         if not message.get("more_body"):
             return bytes(body)

@@ -33,7 +33,7 @@ from cdn.local.flights import Flights, Landing
 from cdn.local.objects import Headers, Key, Object, Objects, tags_of
 from cdn.local.origin import Answer, answered
 from cdn.local.ranges import part_of_part, replaced
-from cdn.local.request import HEAD, Request
+from cdn.local.request import CONDITIONS, HEAD, Request
 from cdn.local.results import Result
 from cdn.local.viewer import NOT_IN_304, NOT_RENEWED, is_match, value_of
 
@@ -144,12 +144,16 @@ class Tier:
         """Ask upstream for a key and keep what may be kept."""
         began = self._clock()
         held = self.objects.get(request.key)
-        answer = await self._upstream.get(self._conditional(request, held))
+        asked = self._conditional(request, held)
+        answer = await self._upstream.get(asked)
         last_drop = self._settle()
         if answer.status >= SERVER_ERROR:
             held = self.objects.get(request.key)  # what was dropped meanwhile is nothing to fall back on
         if held is not None and answer.status == NOT_MODIFIED and isinstance(answer, Answer):
-            answer = _merged(held, answer, self._tag_header)
+            if asked.etag is None and asked.modified is None:
+                held = None  # nobody asked whether it is still right
+            else:
+                answer = _merged(held, answer, self._tag_header)
         if answer.status == PARTIAL and not request.range and isinstance(answer, Answer):
             return Landing(self._object(request, answer, NO_LIFE), Result.MISS, shared=False)  # nobody asked for a part
         decision = on_answer(held, answer, self._clock(), request.route.rules)
@@ -183,12 +187,15 @@ class Tier:
                 assert_never(decision)
 
     def _conditional(self, request: Request, held: Object | None) -> Request:
-        """Ask for a confirmation of what is held, where that is allowed and there is something to confirm."""
-        if held is None or not request.route.rules.revalidates or held.status != OK:
+        """Ask for a confirmation of what is held, where that is allowed and there is something to confirm.
+
+        No other condition goes along, of the viewer or of the tier before: a 304 would say nothing of what is held.
+        """
+        if held is None:
             return request
-        if any(part.strip() == b"*" for part in (value_of(held.origin_headers, b"vary") or b"").split(b",")):
-            return request  # CloudFront sends no condition then
-        return request._replace(etag=held.etag, modified=held.modified)
+        etag, modified = (held.etag, held.modified) if _is_confirmed(request, held) else (None, None)
+        headers = {name: value for name, value in request.headers.items() if name not in CONDITIONS}
+        return request._replace(headers=headers, etag=etag, modified=modified)
 
     def _keep(self, fresh: Object, is_kept: bool) -> Object:
         if is_kept:
@@ -242,6 +249,13 @@ class Tier:
 
     def _dressed(self, request: Request, headers: Headers, length: int) -> Headers:
         return request.route.viewer.make(headers, length) if self._faces_viewers else headers
+
+
+def _is_confirmed(request: Request, held: Object) -> bool:
+    """Tell whether CloudFront asks with a condition: not with cookies forwarded, nor of an error or of ``Vary: *``."""
+    varies = value_of(held.origin_headers, b"vary") or b""
+    is_never_the_same = any(part.strip() == b"*" for part in varies.split(b","))
+    return request.route.rules.revalidates and held.status == OK and not is_never_the_same
 
 
 def _merged(held: Object, answer: Answer, tag_header: bytes) -> Answer:

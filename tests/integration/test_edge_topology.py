@@ -55,6 +55,18 @@ async def test_first_reads_at_many_locations_at_once_are_one_request_at_the_orig
         assert {reply.body for reply in replies} == {b"ada"}
 
 
+async def test_what_a_location_holds_confirms_nothing_that_the_regional_cache_holds() -> None:
+    async with edge(Topology((FRA, NRT), regional=True)) as world:
+        kept = Answer(b"1", headers={"etag": '"1"'}, cache_control="s-maxage=5, stale-if-error=0")
+        gone = Answer(b"", 404, cache_control="s-maxage=5")
+        world.origin.will("/feed/ada", kept, gone, replace(kept, cache_control="s-maxage=60"))
+        await read(world, FRA)
+        world.clock.now += 6
+        await read(world, NRT)
+        world.clock.now += 6
+        assert [(await read(world, location)).status for location in (FRA, NRT)] == [200, 200]
+
+
 async def test_nobody_is_served_by_a_location_that_is_not_there() -> None:
     async with edge(Topology((FRA, NRT))) as world:
         reply = await read(world, "SIN2-P8")

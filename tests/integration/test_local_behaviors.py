@@ -18,6 +18,7 @@ from cdn.distribution import (
     OriginSettings,
     plain,
 )
+from cdn.local.asgi import Message
 from cdn.local.config import LocalEdgeConfig
 from cdn.local.proxy import MAX_BODY
 from tests.integration.local_edge import Answer, World, local_edge, raw_origin
@@ -300,12 +301,65 @@ async def test_a_body_that_is_too_long_is_refused_and_no_part_of_it_passed_on() 
         assert world.origin.requests == []
 
 
+async def test_a_body_that_is_cut_off_never_reaches_the_origin() -> None:
+    async with local_edge(LocalEdgeConfig("", ALL_METHODS)) as world:
+        heard = iter(
+            list[Message]([{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}])
+        )
+        asked = {"type": "http", "method": "POST", "raw_path": b"/a", "query_string": b"", "headers": []}
+
+        async def receive() -> Message:
+            return next(heard)
+
+        async def send(_: Message) -> None:
+            """Nobody is there."""
+
+        await world.edge.proxy(asked, receive, send)
+        assert world.origin.requests == []
+
+
 async def test_a_post_drops_nothing_that_is_held() -> None:
     async with local_edge(LocalEdgeConfig("", ALL_METHODS)) as world:
         world.origin.will("/a", Answer())
         await world.get("/a")
         await world.get("/a", "POST")
         assert await x_caches(world, "/a") == ["Hit"]
+
+
+@pytest.mark.parametrize("condition", ["If_None_Match", "If_Modified_Since"])
+@pytest.mark.parametrize("held", [Answer(b"1"), Answer(b"", 404)], ids=["no etag", "an error"])
+async def test_a_viewers_own_condition_confirms_nothing_that_is_held(condition: str, held: Answer) -> None:
+    async with local_edge(LocalEdgeConfig("", ALL_METHODS)) as world:
+        world.origin.will("/a", replace(held, cache_control="max-age=5"), Answer(b"2", headers={"etag": '"2"'}))
+        await world.get("/a")
+        world.clock.now += 6
+        reply = await world.get("/a", **{condition: '"2"'})
+        assert condition.lower().replace("_", "-") not in world.origin.headers[1]
+        assert (reply.status, reply.headers["etag"]) == (304 if condition == "If_None_Match" else 200, '"2"')
+        assert (await world.get("/a")).body == b"2"
+
+
+async def test_a_304_that_nobody_asked_for_renews_nothing() -> None:
+    async with local_edge(default()) as world:
+        world.origin.will("/a", Answer(b"1", cache_control="max-age=5"), Answer(b"", 304), Answer(b"2"))
+        await world.get("/a")
+        world.clock.now += 6
+        await world.get("/a")
+        assert (await world.get("/a")).body == b"2"
+
+
+@pytest.mark.parametrize("head", [b"200 OK\r\nX-Bell: a\x07b", b"099 Early", b"101 Switching Protocols"])
+async def test_an_answer_that_could_not_be_sent_on_is_a_502_and_not_kept(head: bytes) -> None:
+    answer = b"HTTP/1.1 " + head + b"\r\nCache-Control: s-maxage=60\r\nContent-Length: 0\r\n\r\n"
+    async with raw_origin(answer) as url, local_edge(default(), url) as world:
+        assert (await world.get("/a")).status == 502
+        assert len(world.edge.objects) == 0
+
+
+async def test_an_age_of_any_length_is_told() -> None:
+    async with local_edge(default()) as world:
+        world.origin.will("/a", Answer(headers={"age": "9" * 400}))
+        assert (await world.get("/a")).headers["age"] == str(2**31)
 
 
 async def test_the_origin_is_told_who_asks() -> None:
