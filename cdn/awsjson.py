@@ -37,7 +37,7 @@ SAVED = (
     "let `edgebake doctor --save FILE` write it, which asks for the distribution's configuration and each policy that "
     "it names"
 )
-WRONG = (TypeError, AttributeError, ValueError)
+WRONG = (TypeError, AttributeError, ValueError, OverflowError)
 """What comes of a member that is not of its kind."""
 DAY_S, YEAR_S = 86_400.0, 31_536_000.0
 READ_TIMEOUT_S = 30.0
@@ -104,8 +104,8 @@ def _distribution(document: Json, config: Json) -> Distribution:
     return Distribution(
         id=document.get("Id", ""),
         tag_header=(config.get("CacheTagConfig") or {}).get("HeaderName") or None,
-        behaviors=tuple(_behavior(document, each) for each in _behaviors(config)),
         origins=tuple(_origin(each) for each in items(config["Origins"])),
+        behaviors=tuple(_behavior(document, each) for each in _behaviors(config)),
         error_min_ttl={
             int(each["ErrorCode"]): float(each["ErrorCachingMinTTL"]) for each in errors if "ErrorCachingMinTTL" in each
         },
@@ -131,16 +131,18 @@ def _behavior(document: Json, node: Json) -> Behavior:
 
 def _read_behavior(document: Json, node: Json) -> Behavior:
     request, response = (_policy(document, node, member) for member in list(POLICIES)[1:])
+    origin, *failover = _origins_named(document["DistributionConfig"], _text(node, "TargetOriginId"))
     return Behavior(
-        pattern=node.get("PathPattern", "*"),
+        pattern=_text({"PathPattern": "*", **node}, "PathPattern"),
         cache=_cache_policy(document, node),
         request=None if request is None else _request_policy(request),
         response=None if response is None else _response_policy(response),
-        origin=node["TargetOriginId"],
+        origin=origin,
+        failover=tuple(failover),
         methods=tuple(items(node.get("AllowedMethods"))) or ("GET", "HEAD"),
-        compress=node.get("Compress", False),
+        compress=bool(node.get("Compress", False)),
         key_groups=(*items(node.get("TrustedKeyGroups")), *items(node.get("TrustedSigners"))),
-        viewer_protocol=node["ViewerProtocolPolicy"],
+        viewer_protocol=_text(node, "ViewerProtocolPolicy"),
         function=next(
             (
                 each["FunctionARN"].rpartition("/")[2]
@@ -150,6 +152,24 @@ def _read_behavior(document: Json, node: Json) -> Behavior:
             None,
         ),
     )
+
+
+def _text(node: Json, member: str) -> str:
+    """Return a member that is text. Raises KeyError, or TypeError for anything else."""
+    found = node[member]
+    if not isinstance(found, str):
+        raise TypeError(f"{member} is {json.dumps(found)}, which is no text")
+    return found
+
+
+def _origins_named(config: Json, target: str) -> list[str]:
+    """Return the origin of that id, or those of the origin group that has it, in the order in which they are asked."""
+    groups = (each for each in items(config.get("OriginGroups")) if each["Id"] == target)
+    found = [member["OriginId"] for group in groups for member in items(group["Members"])] or [target]
+    known = {origin["Id"] for origin in items(config["Origins"])}
+    if missing := [name for name in found if name not in known]:
+        raise ValueError(f"it names the origin '{missing[0]}', which is not there")
+    return found
 
 
 def _policy(document: Json, node: Json, member: str) -> Json | None:
@@ -165,7 +185,7 @@ def _cache_policy(document: Json, node: Json) -> CachePolicy:
         return _legacy_policy(node)
     key = policy.get("ParametersInCacheKeyAndForwardedToOrigin") or {}
     return CachePolicy(
-        name=policy["Name"],
+        name=_text(policy, "Name"),
         min_ttl=float(policy["MinTTL"]),
         default_ttl=float(policy.get("DefaultTTL", DAY_S)),
         max_ttl=float(policy.get("MaxTTL", YEAR_S)),
@@ -194,7 +214,7 @@ def _legacy_policy(node: Json) -> CachePolicy:
 
 
 def _request_policy(policy: Json) -> OriginRequestPolicy:
-    return OriginRequestPolicy(policy["Name"], **_keys(policy))
+    return OriginRequestPolicy(_text(policy, "Name"), **_keys(policy))
 
 
 def _keys(node: Json) -> dict[str, Keys]:
@@ -222,10 +242,11 @@ def _named(behavior: str, names: Iterable[str]) -> Keys:
 
 def _response_policy(policy: Json) -> ResponseHeadersPolicy:
     custom = tuple(
-        (each["Header"], each["Value"], each["Override"]) for each in items(policy.get("CustomHeadersConfig"))
+        (_text(each, "Header"), _text(each, "Value"), bool(each["Override"]))
+        for each in items(policy.get("CustomHeadersConfig"))
     )
-    removed = tuple(each["Header"] for each in items(policy.get("RemoveHeadersConfig")))
-    return ResponseHeadersPolicy(policy["Name"], removed, custom)
+    removed = tuple(_text(each, "Header") for each in items(policy.get("RemoveHeadersConfig")))
+    return ResponseHeadersPolicy(_text(policy, "Name"), removed, custom)
 
 
 def _origin(node: Json) -> OriginSettings:

@@ -103,10 +103,17 @@ class Behavior:
     viewer_protocol: str = "redirect-to-https"
     function: str | None = None
     """The name of the viewer-request function."""
+    failover: tuple[str, ...] = ()
+    """The other origins of its origin group, which are asked where the first one fails."""
 
     def matches(self, path: str) -> bool:
         """Tell whether a path, without its query string, is this behaviour's."""
         return matcher(self.pattern).fullmatch(path) is not None
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins that its answers may come from."""
+        return frozenset((self.origin, *self.failover))
 
     @property
     def leads_nowhere(self) -> bool:

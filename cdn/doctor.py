@@ -33,6 +33,8 @@ class Expected:
     origin_timeout: float = 5.0
     tiers: int = 2
     """Caches between a browser and the origin."""
+    least_tiers: int = 2
+    """How many there are at least: CloudFront has a regional cache behind each edge location [HowCloudFrontWorks]."""
 
 
 def judge(distribution: Distribution, expected: Expected) -> list[Finding]:
@@ -71,7 +73,7 @@ def notes(distribution: Distribution) -> list[str]:
 
 def _in_the_clear(distribution: Distribution) -> list[OriginSettings]:
     """Return the origins of private feeds that are asked without TLS, over a network that others share."""
-    names = {behavior.origin for behavior in reached(distribution) if behavior.key_groups}
+    names = {name for behavior in reached(distribution) if behavior.key_groups for name in behavior.origins}
     asked = [origin for origin in distribution.origins if origin.id in names and not origin.private]
     return [each for each in asked if each.protocol in ("http-only", "match-viewer") and each.domain not in HERE]
 
@@ -84,7 +86,7 @@ def reached(distribution: Distribution) -> list[Behavior]:
 
 def _feeds_origins(distribution: Distribution) -> list[OriginSettings]:
     """Return the origins that artifacts come from."""
-    names = {behavior.origin for behavior in reached(distribution)}
+    names = {name for behavior in reached(distribution) for name in behavior.origins}
     return [origin for origin in distribution.origins if origin.id in names]
 
 
@@ -102,6 +104,16 @@ def _whole(distribution: Distribution, expected: Expected) -> Iterator[Finding]:
             "when they expire [invalidation-by-tags]",
             f"set CacheTagConfig.HeaderName to '{expected.tag_header}' (or EDGEBAKE_TAG_HEADER to the header that is "
             "set), then invalidate '/*' once: what is cached has no tags",
+        )
+    if expected.tiers < expected.least_tiers:
+        yield Finding(
+            "tiers",
+            "error",
+            "the distribution",
+            f"EDGEBAKE_TIERS is {expected.tiers}, and CloudFront has {expected.least_tiers}: location, regional cache",
+            "an answer may live once in each: the horizon is reckoned too short, and the second tap leaves out what a "
+            "regional cache may give back",
+            f"set EDGEBAKE_TIERS to {expected.least_tiers}, or leave it out",
         )
     if not distribution.enabled:
         yield Finding(
@@ -170,7 +182,7 @@ def _open(distribution: Distribution) -> Iterator[Finding]:
     through: dict[str, str] = {}
     for path in CLOSED:
         behavior = distribution.behavior_of(path)
-        if behavior.origin in origins and not behavior.leads_nowhere:
+        if behavior.origins & origins and not behavior.leads_nowhere:
             through.setdefault(behavior.pattern, path)
     for pattern, path in through.items():
         yield Finding(
@@ -226,7 +238,7 @@ def _access(distribution: Distribution) -> Iterator[Finding]:
 def _origins(distribution: Distribution, expected: Expected) -> Iterator[Finding]:
     for origin in _feeds_origins(distribution):
         where = f"origin '{origin.id}'"
-        if origin.shield and expected.tiers < SHIELDED_TIERS:
+        if origin.shield and expected.least_tiers <= expected.tiers < SHIELDED_TIERS:
             yield Finding(
                 "tiers",
                 "error",
@@ -272,6 +284,15 @@ def _behaviors(served: list[Behavior]) -> Iterator[Finding]:
             f"more than GET, HEAD and OPTIONS is let through: {_listed(those[0].methods)}",
             "other methods are never cached, so each reaches the origin, which answers 405",
             "allow GET and HEAD alone",
+        )
+    if those := [each for each in served if each.leads_nowhere]:
+        yield Finding(
+            "function",
+            "error",
+            _patterns(those),
+            f"its viewer-request function is '{those[0].function}'",
+            "that one answers 404 at the edge, so none of these pages is ever served",
+            "take the function away; it is for the default behaviour",
         )
     if those := [each for each in served if each.compress]:
         yield Finding(

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from cdn.distribution import Behavior, CachePolicy, Keys, OriginRequestPolicy, ResponseHeadersPolicy
 from cdn.finding import Finding
+from cdn.local.cache_control import parse, seconds
 
 P = TypeVar("P", bound=Hashable)
 
@@ -194,7 +195,7 @@ def _told(policy: ResponseHeadersPolicy | None, where: str, tag_header: str) -> 
             f"add '{tag_header}' to RemoveHeadersConfig",
         )
     own = [value for name, value, override in policy.custom if name.lower() == "cache-control" and override]
-    if not any(directive in value for value in own for directive in ("no-cache", "no-store", "max-age=0")):
+    if not any(map(_is_asked_again, own)):
         yield Finding(
             "viewer-cache-control",
             "error",
@@ -204,6 +205,15 @@ def _told(policy: ResponseHeadersPolicy | None, where: str, tag_header: str) -> 
             "[modifying-response-headers]",
             "set the custom header `Cache-Control: no-cache` with Override true; CloudFront keeps to the origin's",
         )
+
+
+def _is_asked_again(cache_control: str) -> bool:
+    """Tell whether browsers and proxies that are told this ask each time."""
+    directives = parse(cache_control)
+    if not directives.keys().isdisjoint(("no-cache", "no-store")):
+        return True
+    kept = (seconds(directives, name) for name in ("s-maxage", "stale-while-revalidate"))
+    return seconds(directives, "max-age") == 0 and not any(kept)
 
 
 _MEMBERS = {"cookies": "CookieBehavior", "headers": "HeaderBehavior", "queries": "QueryStringBehavior"}

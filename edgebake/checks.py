@@ -59,6 +59,7 @@ def expected_of(settings: Settings) -> "Expected":
         life=freshness.ttl + max(freshness.stale_while_revalidate, freshness.stale_if_error),
         origin_timeout=settings.origin_timeout_s,
         tiers=settings.edge_tiers,
+        least_tiers=1 if settings.edge == "local" else 2,
     )
 
 

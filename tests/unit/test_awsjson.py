@@ -39,6 +39,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("CacheBehaviors", "five", '"five"'),
         ("Origins", {"Items": [{"Id": "main", "ResponseCompletionTimeout": "five"}]}, "origin 'main'"),
         ("DefaultCacheBehavior", {"TrustedKeyGroups": 5}, "behaviour '\\*'"),
+        ("DefaultCacheBehavior", {"ViewerProtocolPolicy": 5}, "ViewerProtocolPolicy is 5, which is no text"),
     ],
 )
 def test_a_part_that_is_not_cloudfronts_is_named(member: str, value: object, named: str) -> None:

@@ -10,6 +10,7 @@ from cdn import awsjson
 from cdn.awsjson import items
 from cdn.distribution import ours
 from cdn.doctor import Expected, judge, notes
+from cdn.errors import DistributionUnreadable
 from tests.unit.cloudformation import Stack, document
 
 Document = dict[str, Any]
@@ -96,6 +97,24 @@ def public_and_private(told: Document) -> None:
     behavior(told, "/post/*")["PathPattern"] = "/p*"
 
 
+def second_origin(**changed: Any) -> Mistake:
+    """Plant an origin group whose second origin is not as the first."""
+
+    def plant(told: Document) -> None:
+        config(told)["Origins"]["Items"] = [origin(told), deepcopy(origin(told)) | {"Id": "second"} | changed]
+        members = {"Quantity": 2, "Items": [{"OriginId": "origin"}, {"OriginId": "second"}]}
+        config(told)["OriginGroups"] = {"Quantity": 1, "Items": [{"Id": "both", "Members": members}]}
+        for each in items(config(told)["CacheBehaviors"]):
+            each["TargetOriginId"] = "both"
+
+    return plant
+
+
+def telling_viewers(cache_control: str) -> Mistake:
+    """Plant what viewers of /feed/* are told."""
+    return lambda told: items(answers(told)["CustomHeadersConfig"])[0].update(Value=cache_control)
+
+
 MISTAKES: dict[str, tuple[str, Mistake]] = {
     "no CacheTagConfig": ("tag-header", lambda told: config(told).pop("CacheTagConfig")),
     "another tag header": ("tag-header", lambda told: config(told).update(CacheTagConfig={"HeaderName": "Edge-Tag"})),
@@ -153,6 +172,16 @@ MISTAKES: dict[str, tuple[str, Mistake]] = {
     ),
     "tags for everybody": ("tags-shown", lambda told: answers(told).pop("RemoveHeadersConfig")),
     "a browser that keeps pages": ("viewer-cache-control", lambda told: answers(told).pop("CustomHeadersConfig")),
+    "a browser that shows old pages": ("viewer-cache-control", telling_viewers("max-age=0, stale-while-revalidate=60")),
+    "a proxy that keeps pages": ("viewer-cache-control", telling_viewers("max-age=0, s-maxage=300")),
+    "a second origin that anybody may ask": ("open-origin", second_origin(CustomHeaders=NONE)),
+    "a second origin that takes its time": ("completion-timeout", second_origin(ResponseCompletionTimeout=60)),
+    "404 for feeds": (
+        "function",
+        lambda told: behavior(told, "/feed/*").update(
+            FunctionAssociations=config(told)["DefaultCacheBehavior"]["FunctionAssociations"]
+        ),
+    ),
     "errors for as long as CloudFront likes": (
         "error-caching",
         lambda told: config(told).update(CustomErrorResponses=NONE),
@@ -247,6 +276,33 @@ def test_what_is_set_is_what_is_expected() -> None:
     assert codes(TEMPLATES_OWN, Expected(origin_timeout=3)) == ["completion-timeout"]
     assert codes(TEMPLATES_OWN, Expected(tag_header="edge-tag")) == ["tag-header", "tags-shown", "tags-shown"]
     assert codes(TEMPLATES_OWN, Expected(tag_header="CACHE-TAG")) == []
+
+
+@pytest.mark.parametrize("told", ["No-Cache", "private, max-age=0, must-revalidate", "no-store", "max-age=0"])
+def test_what_makes_viewers_ask_each_time_is_well_however_it_is_spelt(told: str) -> None:
+    document = deepcopy(TEMPLATES_OWN)
+    telling_viewers(told)(document)
+    assert codes(document) == []
+
+
+def test_cloudfront_has_two_tiers_at_least_and_the_local_edge_may_have_one() -> None:
+    assert codes(TEMPLATES_OWN, Expected(tiers=1)) == ["tiers"]
+    assert codes(TEMPLATES_OWN, Expected(tiers=1, least_tiers=1)) == []
+
+
+def test_what_leads_to_an_origin_of_the_feeds_group_is_open() -> None:
+    told = deepcopy(TEMPLATES_OWN)
+    second_origin()(told)
+    assert codes(told) == []
+    config(told)["DefaultCacheBehavior"].update(TargetOriginId="second", FunctionAssociations=NONE)
+    assert codes(told) == ["open-path"]
+
+
+def test_a_behaviour_whose_origin_is_not_there_is_unreadable() -> None:
+    told = deepcopy(TEMPLATES_OWN)
+    behavior(told, "/feed/*")["TargetOriginId"] = "gone"
+    with pytest.raises(DistributionUnreadable, match=r"behaviour '/feed/\*' .* names the origin 'gone'"):
+        awsjson.parse(told)
 
 
 def test_a_vpc_origin_needs_no_secret() -> None:
