@@ -22,6 +22,8 @@ VERSION = "/2020-05-31"
 ETAG = {"ETag": "E0LOCAL"}
 MAX_BODY = 16 * 1024 * 1024
 PAGE = 100
+MOST_DIGITS = 9
+"""Of a page's size; Python refuses to read thousands of them."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -108,7 +110,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _page_size(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
+    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS or int(text) < 1:
         raise InvalidArgument(f"The parameter MaxItems is '{text}': it must be a whole number above 0.")
     return min(int(text), PAGE)
 

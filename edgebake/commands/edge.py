@@ -79,13 +79,25 @@ def edge(
 
 def _check(settings: Settings, origin: str, front_page: Path | None, supervised: bool) -> None:
     """Raise CommandError where nothing could be served or logged. `up` writes the front page after this."""
-    parts = urlsplit(origin)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+    if not _is_origin(origin):
         raise CommandError(f"--origin is '{origin}': it must be a URL without a path, like http://127.0.0.1:8081.")
     if front_page is not None and not supervised and not front_page.is_file():
         raise CommandError(f"--front-page is '{front_page}': there is no such file.")
     if settings.edge_logs:
         _check_logs(Path(settings.edge_logs))
+
+
+def _is_origin(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not parts.path.strip("/") + parts.query + parts.fragment
+        )
+    except ValueError:  # an address, or a port, that is none
+        return False
 
 
 def _check_logs(folder: Path) -> None:

@@ -149,6 +149,9 @@ def test_what_was_not_read_for_longest_makes_room_in_its_memory(
     ("arguments", "why"),
     [
         (("--origin", "127.0.0.1:8081"), "it must be a URL without a path, like http://127.0.0.1:8081"),
+        (("--origin", "http://[::1"), "it must be a URL without a path, like http://127.0.0.1:8081"),
+        (("--origin", "http://a:99999"), "it must be a URL without a path, like http://127.0.0.1:8081"),
+        (("--origin", "http://a?b"), "it must be a URL without a path, like http://127.0.0.1:8081"),
         (("--front-page", "missing.html"), "there is no such file"),
         (("--logs", "/proc/logs"), "EDGEBAKE_EDGE_LOGS is '/proc/logs': no log can be written there"),
         (("--location", "FRA 56"), "it must be FRA56-P1 or FRA56-P1:8091"),
