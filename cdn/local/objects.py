@@ -92,11 +92,14 @@ class Objects:
     def put(self, stored: Object) -> None:
         """Keep an object in place of the one under its key; the least recently used make room.
 
-        Pieces of another version than this one go, so that no viewer gets parts of two.
+        Pieces of another version than this one go, so that no viewer gets parts of two. What is larger than all of the
+        cache is not kept, and nothing goes for it.
         """
         self.remove(stored.key)
         for key in self._other_versions(stored):
             self.remove(key)
+        if stored.size > self._max_bytes:
+            return
         self._by_key[stored.key] = stored
         self.bytes += stored.size
         self._by_path.setdefault(stored.key.path, set()).add(stored.key)

@@ -55,6 +55,12 @@ def test_a_wildcard_drops_what_begins_with_it() -> None:
     assert objects.drop("/*") == 1
 
 
+def test_what_is_larger_than_the_cache_takes_the_place_of_nothing_but_what_it_replaces() -> None:
+    objects = holding(make("/feed/a"), make("/feed/b"))
+    objects.put(make("/feed/b", body=b"x" * 1_000_000))
+    assert paths(objects) == ["/feed/a"]
+
+
 @pytest.mark.parametrize("item", ["/feed/~a", "/feed/%7Ea", "/feed/~*"])
 def test_a_tilde_never_works(item: str) -> None:
     objects = holding(make("/feed/~a"), make("/feed/%7Ea"))
