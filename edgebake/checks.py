@@ -151,7 +151,7 @@ async def of_record(settings: Settings) -> Report:
         if file is not None and not file.exists():
             raise RecordUnavailable(f"there is no file '{file}'")
         return Report((name,), tuple(judge_record(await check_up(settings.record_url), settings.edge)))
-    except (RecordUnavailable, OSError) as error:
+    except (RecordUnavailable, OSError, OverflowError) as error:  # OverflowError: the port is none
         finding = Finding(
             "database-unreachable",
             "error",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from edgebake.secret import Secret, SecretUrl
 
@@ -55,9 +56,24 @@ def each_matches(pattern: str, wanted: str) -> Check:
     return lambda texts: next((f"{text!r}: {reason}" for text in texts if (reason := one(text))), None)
 
 
+def names_a_server(check: Check) -> Check:
+    """Check a URL, its host and port included. The reason quotes nothing: there may be a password in it."""
+
+    def both(value: str | Secret) -> str | None:
+        try:
+            urlsplit(value.reveal() if isinstance(value, Secret) else value).port  # noqa: B018 - for what it raises
+        except ValueError:
+            return "its host is no address, or its port not 0 to 65535."
+        return check(value)
+
+    return both
+
+
 _weight = between(0, 100, "0 leaves it out")
 _port = between(0, 65535, "0 takes a free port")
-_web_url = matches(r"https?://[^\s/?#]+", "an http:// or https:// URL without a path or a slash at its end")
+_web_url = names_a_server(
+    matches(r"https?://[^\s/?#]+", "an http:// or https:// URL without a path or a slash at its end")
+)
 _token = matches(r"[!-~]+", "visible ASCII without spaces")
 _header = matches(r"[A-Za-z0-9-]+", "the name of a header: letters, digits and hyphens")
 _vcl_text = matches(r"[A-Za-z0-9_.~+/=-]+", "letters, digits and _.~+/=-, for it stands in a VCL")
@@ -72,7 +88,7 @@ class Settings:
     redis_url: SecretUrl = setting(
         SecretUrl(""),
         "Redis 7 or Valkey 8 and later. Empty: `up` embeds one; `serve` and `work` want it set.",
-        matches(r"(rediss?|unix)://.+", "a redis://, rediss:// or unix:// URL"),
+        names_a_server(matches(r"(rediss?|unix)://.+", "a redis://, rediss:// or unix:// URL")),
     )
     database_url: SecretUrl = setting(
         SecretUrl(""),

@@ -76,8 +76,12 @@ def _s3() -> "S3":
     """Return a client of S3, with the credentials and region that boto3 finds."""
     import boto3
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
-    client: S3 = boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 5}))
+    try:
+        client: S3 = boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 5}))
+    except (BotoCoreError, ValueError) as error:
+        raise CommandError(f"S3 cannot be asked: {error}. Correct AWS_PROFILE, or how AWS is set up here.") from error
     return client
 
 

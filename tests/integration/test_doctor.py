@@ -113,7 +113,9 @@ async def test_a_database_without_tables_is_named_and_left_as_it_is(tmp_path: Pa
     assert (await checks.of_record(settings)).findings == (finding,)
 
 
-@pytest.mark.parametrize("url", ["", "postgresql://edgebake:secret@127.0.0.1:1/edgebake"])
+@pytest.mark.parametrize(
+    "url", ["", *(f"postgresql://edgebake:secret@127.0.0.1:{port}/edgebake" for port in (1, 99_999))]
+)
 async def test_a_database_that_is_not_there_is_a_finding_and_is_not_made(tmp_path: Path, url: str) -> None:
     report = await checks.of_record(Settings(data_dir=tmp_path, database_url=SecretUrl(url)))
     assert [finding.code for finding in report.findings] == ["database-unreachable"]

@@ -11,12 +11,15 @@ from xml.sax.saxutils import escape
 import boto3
 import pytest
 from botocore.config import Config
+from typer.testing import CliRunner
 
 from cdn.accesslog import HEAD
 from cdn.errors import LogsMissing
 from cdn.logs.bucket import Client, in_bucket
 from cdn.logs.reader import Reader
 from cdn.logs.request import Request
+from edgebake.cli import app
+from edgebake.errors import CommandError
 
 LOG = HEAD + "2026-11-21\t15:04:05\tFRA\t{}\t-\tGET\t-\t/feed/ada\t200" + "\t-" * 24 + "\n"
 A_PAGE = 2
@@ -124,3 +127,10 @@ def test_a_bucket_that_may_not_be_listed_says_which_permission_it_takes() -> Non
 def test_a_prefix_without_objects_says_so() -> None:
     with bucket({}) as client, pytest.raises(LogsMissing, match=r"'s3://logs/e3/' holds nothing"):
         list(in_bucket("s3://logs/e3/", client))
+
+
+def test_a_profile_that_is_not_there_is_told_with_what_to_correct() -> None:
+    refused = CliRunner().invoke(app, ["report", "s3://logs/e1"], env={"AWS_PROFILE": "gone"}).exception
+    assert isinstance(refused, CommandError)
+    assert "(gone)" in str(refused)
+    assert "AWS_PROFILE" in str(refused)

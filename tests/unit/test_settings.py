@@ -66,8 +66,11 @@ def test_every_problem_is_told_at_once() -> None:
         ("OWN_POSTS", "perhaps", "true or false"),
         ("CALL_INTERVAL", "-1", "at least 0"),
         ("TIERS", "4", "1 to 3"),
+        ("PUBLIC_URL", "https://feeds.example:99999", "its port not 0 to 65535"),
+        ("VARNISH_URLS", "http://[::1", "its host is no address"),
         ("PUBLIC_URL", "https://feeds.example/", "without a path or a slash"),  # every path would begin with two
         ("REDIS_URL", "localhost:6379", "redis://"),
+        ("REDIS_URL", "redis://:secret@a:99999", "is (hidden): its host is no address, or its port"),
         ("DATABASE_URL", "mysql://localhost/x", "postgresql://"),
         ("TAG_HEADER", "Cache Tag", "name of a header"),
         ("ROBOTS", "noindex\r\nSet-Cookie: a=b", "printable ASCII"),
