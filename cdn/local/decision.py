@@ -185,7 +185,8 @@ def on_answer(
 ) -> Store[A] | Renew[H, A] | FallBack[H] | Pass[A] | Tell:
     """Decide what becomes of an answer, where ``held`` is the object that was to be refreshed."""
     if held is not None and answer.status >= SERVER_ERROR and now < held.life.fallback_until:
-        return FallBack(held, replace(held.life, quiet_until=now + rules.error_ttl(answer.status)))
+        quiet_until = min(now + rules.error_ttl(answer.status), held.life.fallback_until)
+        return FallBack(held, replace(held.life, quiet_until=quiet_until))
     if isinstance(answer, Failed):
         return Tell(answer, life_of(Head(answer.status, ""), now, rules))
     if answer.status == NOT_MODIFIED:

@@ -215,6 +215,11 @@ def test_a_404_is_no_failure_to_cover() -> None:
     assert isinstance(on_answer(HELD, answer, 20.0, RULES), Store)
 
 
+def test_an_origin_is_left_alone_no_longer_than_what_is_stale_may_be_served() -> None:
+    decided = on_answer(HELD, Head(503, ""), 25.0, CLOUDFRONTS)
+    assert decided == FallBack(HELD, replace(HELD.life, quiet_until=30.0))
+
+
 def is_shared(answer: Head, rules: Rules = RULES) -> bool:
     """Tell whether who waits for an answer that is the first gets it too."""
     decided = on_answer(UNHELD, answer, 0.0, rules)
