@@ -44,11 +44,17 @@ class LogFile:
 
     def may_hold(self, since: int, until: int) -> bool:
         """Tell, by its name, whether requests of some seconds may be in it; a name without an hour may hold any."""
-        found = _hour(self.name)
-        if found is None:
-            return True
-        begins = timegm(strptime(found[1], "%Y-%m-%d-%H"))
-        return begins - SLACK_S < until and since < begins + HOUR_S + SLACK_S
+        begins = _begin_of(self.name)
+        return begins is None or (begins - SLACK_S < until and since < begins + HOUR_S + SLACK_S)
+
+
+def _begin_of(name: str) -> int | None:
+    """Return when the hour in a file's name begins, None where it names none."""
+    found = _hour(name)
+    try:
+        return None if found is None else timegm(strptime(found[1], "%Y-%m-%d-%H"))
+    except ValueError:  # the 30th of February, 25 o'clock
+        return None
 
 
 class Gunzip:

@@ -122,6 +122,8 @@ def test_gzip_without_an_end_is_not_at_its_end() -> None:
         ("E1.2026-11-21-15.ABCD.gz", (17, 18), False),
         ("E1.2026-11-21-15.ABCD.gz", (12, 14), False),
         ("E1.2026-11-41-15.ABCD.gz", (12, 14), True),
+        ("E1.2026-02-30-15.ABCD.gz", (12, 14), True),
+        ("E1.2026-11-21-25.ABCD.gz", (12, 14), True),
         ("access.log", (1, 2), True),
     ],
 )
