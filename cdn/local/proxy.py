@@ -16,7 +16,7 @@ from cdn.local.decision import NOT_MODIFIED, Failed, Serve
 from cdn.local.flights import Landing
 from cdn.local.objects import Object
 from cdn.local.ranges import Part, is_current, part_of, replaced
-from cdn.local.recorded import Sent, seen
+from cdn.local.recorded import ORIGIN, Sent, seen
 from cdn.local.request import HEAD, Request, headers_of
 from cdn.local.results import Entry, Log, Result
 from cdn.local.route import RequestHeaders, Route, Routes
@@ -127,7 +127,7 @@ class Proxy:
             headers = [pair for pair in headers if pair[0] not in NOT_IN_304]
         elif request.scope["method"] == HEAD:
             body = b""
-        elif b"range" in asked and status == OK and result is not Result.MISS and (part := _part(asked, reply)):
+        elif b"range" in asked and status == OK and not _is_from_origin(landing) and (part := _part(asked, reply)):
             status, body, headers = part.status, part.body, list(replaced(reply.headers, part))
         headers.append(seen(landing, status).x_cache)
         age = int(self._config.clock() - reply.life.since) if reply.life is not NO_LIFE else 0
@@ -135,6 +135,11 @@ class Proxy:
             headers.append((b"age", b"%d" % max(0, age)))
         headers.append((b"x-amz-cf-id", request.id.encode()))
         return status, headers, body
+
+
+def _is_from_origin(landing: Landing) -> bool:
+    """Tell whether the origin has just sent it: all of it, where it knows no ranges."""
+    return landing.result is Result.MISS and landing.reply.found == ORIGIN
 
 
 def _malformed(request: Request, path: str) -> Refusal | None:

@@ -122,7 +122,10 @@ class Tier:
                 assert_never(decision)
 
     async def get(self, request: Request) -> Answer | Failed:
-        """Answer the tier before this one."""
+        """Answer the tier before this one; of a HEAD or a range with all of the object, where that is held."""
+        whole = request.key._replace(piece="")
+        if request.key.piece and isinstance(self.decide(whole), Serve):
+            request = request._replace(key=whole)
         landing = await self.serve(request)
         held, found = landing.reply, self.name if landing.result is Result.HIT else landing.reply.found
         if landing.failed:

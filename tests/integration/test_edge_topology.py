@@ -55,6 +55,16 @@ async def test_first_reads_at_many_locations_at_once_are_one_request_at_the_orig
         assert {reply.body for reply in replies} == {b"ada"}
 
 
+async def test_a_range_and_a_head_are_hits_where_the_regional_cache_has_all_of_it() -> None:
+    async with edge(Topology((FRA, NRT, "SIN2-P8"), regional=True)) as world:
+        await read(world, FRA)
+        part = await world.get("/feed/ada", X_Edge_Location=NRT, Range="bytes=1-2")
+        head = await world.get("/feed/ada", "HEAD", X_Edge_Location="SIN2-P8")
+        assert (part.status, part.body, part.x_cache) == (206, b"da", "Hit")
+        assert (head.status, head.headers["content-length"], head.x_cache) == (200, "3", "Hit")
+        assert world.origin.requests == ["GET /feed/ada"]
+
+
 async def test_what_a_location_holds_confirms_nothing_that_the_regional_cache_holds() -> None:
     async with edge(Topology((FRA, NRT), regional=True)) as world:
         kept = Answer(b"1", headers={"etag": '"1"'}, cache_control="s-maxage=5, stale-if-error=0")
