@@ -81,14 +81,17 @@ class Relay:
             await self._tidy()
 
     async def relay(self, rows: Sequence[OutboxRow] | None = None) -> int:
-        """Relay all that is in the outbox now; return how many changes that were. ``rows`` were just read there."""
+        """Relay all that is in the outbox now; return how many changes that were. ``rows`` were just read there.
+
+        Raises ResponseError where Redis came into another epoch meanwhile: then rows are to be read anew.
+        """
         if not await self._replayed():
             return 0
         await self._publish_due()
         total = 0
         began = trace.began()
         while rows := await self._record.outbox_take(BATCH) if rows is None else rows:
-            await scripts.execute(self._redis, [command for row in rows for command in _entry(row, self._epoch)])
+            await scripts.execute(self._redis, [_entry(row, self._epoch) for row in rows])
             await self._record.outbox_relayed([row.row for row in rows])
             total += len(rows)
             for row in rows:
@@ -146,15 +149,10 @@ class Relay:
             self._due_ms = now if found == BATCH else max(now + 1, min(later, due or later))
 
 
-def _entry(row: OutboxRow, epoch: int) -> tuple[scripts.Command, ...]:
+def _entry(row: OutboxRow, epoch: int) -> scripts.Command:
     """Return what begins a change's progress, anew where it was relayed before, and numbers it into the stream."""
-    change = keys.change(row.id)
-    return (
-        ("ZREM", keys.WAITING, row.id),
-        ("DEL", change),
-        ("HSET", change, "accepted", row.accepted_ms, "epoch", epoch),
-        ("XADD", keys.CHANGES, "*", "id", row.id, "kind", row.kind, "body", row.body),
-    )
+    names = (keys.change(row.id), keys.WAITING, keys.CHANGES, keys.EPOCH)
+    return scripts.call(scripts.RELAY, names, epoch, row.id, row.accepted_ms, row.kind, row.body)
 
 
 def _tell(row: OutboxRow) -> None:

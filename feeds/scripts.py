@@ -29,6 +29,7 @@ def _read(name: str) -> str:
 
 
 READ = _read("read")
+RELAY = _read("relay")
 PROGRESS = _read("progress")
 LIVE = _read("live")
 RAISE = _read("raise")

@@ -1,7 +1,7 @@
 """The relay: every change in the outbox comes to the stream, in order, and future posts appear on time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from cdn import scripts as cdn_scripts
 from feeds import keys, scripts
 from feeds.command import CreatePost, EditPost, PutUser
 from feeds.model import PostState
+from feeds.outbox import OutboxRow
 from feeds.progress import Board, now_ms
 from feeds.record import Record
 from feeds.relay import BATCH, Relay
@@ -207,6 +208,32 @@ async def test_a_redis_of_an_epoch_that_is_over_is_told_nothing(house: House) ->
     await epoch(house, 1)
     assert await house.relay.relay() == 0
     assert len(await house.record.outbox_take(10)) == 1
+
+
+async def test_a_relay_that_stood_still_while_redis_forgot_begins_nothing_under_the_old_epoch(house: House) -> None:
+    """It reads the outbox, stands still, and goes on when another one has told the next epoch the same."""
+    (change,) = await accepted(house, 1)
+
+    class StandsStill:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(house.record, name)
+
+        async def outbox_take(self, limit: int) -> Sequence[OutboxRow]:
+            rows = await house.record.outbox_take(limit)
+            if rows:
+                await epoch(house, 2)
+                await house.relay.relay()
+            return rows
+
+    record: Any = StandsStill()
+    late = Relay(house.redis, record)
+    with pytest.raises(ResponseError, match="FORGOTTEN"):
+        await late.relay()
+    assert await relayed(house) == [change]
+    assert await late.relay() == 0
+    await house.recorder.record(await house.fan_out())
+    await house.step()
+    assert await house.state(change) == "live"
 
 
 async def test_the_progress_of_what_is_relayed_again_begins_anew(house: House) -> None:

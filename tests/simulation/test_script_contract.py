@@ -149,6 +149,11 @@ FIRST: Mapping[str, Script] = {
         _some("x", "y").map(lambda batch: ("{items}:m", f"{{items}}:{batch}")),
         _all(_some(0, 1, 3), _some(0, 2), _some(0, 4), _some(0, 1), _some(0, 9), _some(10, 20)),
     ),
+    "relay": Script(
+        feeds.TEXTS[feeds.RELAY],
+        _some("change:c1", "change:c2").map(lambda change: (change, "waiting", "changes", "epoch")),
+        _all(_some(1, 2), _some("c1", "c2"), BEGAN_MS, "kind", "{}"),
+    ),
     "progress": Script(
         feeds.TEXTS[feeds.PROGRESS],
         _some("change:c1", "change:c2").map(lambda change: (change, "waiting", "epoch")),
