@@ -3,11 +3,12 @@
 -- again, and what begins under an epoch that is over is never live.
 -- Unit: one change.   KEYS: change, waiting, changes, epoch
 -- ARGV: epoch, change, milliseconds when it was accepted, kind, body
--- Returns: its number in the stream   Error FORGOTTEN: Redis is in another epoch, or in none; nothing is done
+-- Returns: 1   Error FORGOTTEN: Redis is in another epoch, or in none; nothing is done
 if string.match(redis.call("GET", KEYS[4]) or "", "^%d+") ~= ARGV[1] then
   return redis.error_reply("FORGOTTEN Redis is not in epoch " .. ARGV[1] .. ", under which this change was taken")
 end
 redis.call("ZREM", KEYS[2], ARGV[2])
 redis.call("DEL", KEYS[1])
 redis.call("HSET", KEYS[1], "accepted", ARGV[3], "epoch", ARGV[1])
-return redis.call("XADD", KEYS[3], "*", "id", ARGV[2], "kind", ARGV[4], "body", ARGV[5])
+redis.call("XADD", KEYS[3], "*", "id", ARGV[2], "kind", ARGV[4], "body", ARGV[5])
+return 1
