@@ -91,7 +91,7 @@ def test_invalidate_drops_one_user_and_no_other(demo: Running) -> None:
 
 def test_a_rolling_invalidation_drops_everybody_and_says_how_far_it_is(tmp_path: Path) -> None:
     users = ["roller-1", "roller-2"]
-    with up(tmp_path / "data") as alone:  # an edge that has many feeds is rolled for minutes, a shard in 5 s
+    with up(tmp_path / "data") as alone:  # where many feeds were read, a roll takes a minute
         for user in users:
             alone.until_live(alone.write("PUT", f"/api/users/{user}", {"name": user.title()}))
             alone.read(f"/feed/{user}")
