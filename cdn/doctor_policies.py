@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TypeVar
 
+from cdn.cache_control import parse, seconds
 from cdn.distribution import Behavior, CachePolicy, Keys, OriginRequestPolicy, ResponseHeadersPolicy
 from cdn.finding import Finding
-from cdn.local.cache_control import parse, seconds
 
 P = TypeVar("P", bound=Hashable)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar, assert_never
 
 from cdn.accesslog import DetailedType
+from cdn.cache_control import UNCACHEABLE, parse, seconds
 from cdn.distribution import ERROR_TTL_S, Behavior, Distribution
-from cdn.local.cache_control import UNCACHEABLE, parse, seconds
 from cdn.local.config import LateAnswers
 
 SERVER_ERROR = 500

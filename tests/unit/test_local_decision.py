@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from cdn.cache_control import parse, seconds
 from cdn.distribution import ALL, NONE, Behavior, CachePolicy, Distribution, Keys, OriginRequestPolicy
-from cdn.local.cache_control import parse, seconds
 from cdn.local.config import LateAnswers
 from cdn.local.decision import (
     Failed,
