@@ -41,8 +41,8 @@ async def recording(house: House, name: str = "recorder") -> AsyncIterator[list[
 
 
 async def report(house: House, *parts: Affected) -> None:
-    """Report parts as fan-out does."""
-    await scripts.execute(house.redis, [entry(part) for part in parts])
+    """Report parts as fan-out does, all of them at once: a recorder that waits takes them in one reading."""
+    await scripts.execute(house.redis, [("MULTI",), *(entry(part) for part in parts), ("EXEC",)])
 
 
 def edit(change: str = "c1", post: str = "p1") -> Affected:
