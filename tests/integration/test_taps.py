@@ -12,7 +12,7 @@ from feeds.ids import shard_of
 from tests.integration.house import House
 
 ADA = shard_of("ada")
-TRANSIT_MS = 80
+TRANSIT_MS = 500
 HOUR_MS = 3_600_000
 
 
