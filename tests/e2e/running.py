@@ -80,8 +80,10 @@ class Running:
             until(lambda change=change: self.is_live(change), f"{change} is live")  # type: ignore[misc]
 
     def read(self, path: str) -> httpx.Response:
-        """Read at the edge."""
-        answer = self.edge.get(path)
+        """Read at the edge; where a bake took longer than an edge waits, come back when the answer says so."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (answer := self.edge.get(path)).status_code == 503 and time.monotonic() < deadline:
+            time.sleep(float(answer.headers["Retry-After"]))
         assert answer.status_code == 200, answer.text
         return answer
 
