@@ -239,6 +239,9 @@ async def _open_baker(house: House, config: Config) -> AsyncIterator[Baker]:
     async with httpx.AsyncClient(transport=Spelt(app)) as http:
         yield Baker(app, http, turnstile, renderer.version)
     await app.close()
+    async with asyncio.timeout(10):
+        while redis.connection_pool._in_use_connections:  # a trip that nobody waits for any longer
+            await turns()
     await redis.aclose()
 
 

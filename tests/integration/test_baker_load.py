@@ -47,7 +47,7 @@ SHARD = shard_of("dan")
 BRIEFLY = "s-maxage=2, stale-while-revalidate=0, stale-if-error=0"
 AGAIN = ("1", "no-store")
 PATIENT = Bounds(at_once=2, queue=1, patience_s=60.0)
-HASTY = Bounds(at_once=1, queue=5, patience_s=0.3)
+HASTY = Bounds(at_once=1, queue=5, patience_s=1.0)
 
 
 def feed(user: str) -> str:

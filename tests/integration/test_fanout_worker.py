@@ -14,6 +14,8 @@ from feeds.worker import AT_ONCE, Worker
 from tests.integration.house import LINGER_MS, House, kill, until
 
 LEASE_MS = 60
+ALIVE_MS = 600
+"""A lease that who is alive renews in time, on a busy machine too."""
 
 
 class Watched(Fanout):
@@ -57,10 +59,12 @@ async def reported(house: House) -> list[str]:
 
 
 @asynccontextmanager
-async def working(house: House, fanout: Fanout, name: str = "worker") -> AsyncIterator[asyncio.Task[None]]:
+async def working(
+    house: House, fanout: Fanout, name: str = "worker", lease_ms: int = LEASE_MS
+) -> AsyncIterator[asyncio.Task[None]]:
     """Let a worker run until the block ends."""
     stop = asyncio.Event()
-    worker = asyncio.create_task(Worker(house.redis, fanout, name, lease_ms=LEASE_MS).run(stop))
+    worker = asyncio.create_task(Worker(house.redis, fanout, name, lease_ms=lease_ms).run(stop))
     try:
         yield worker
     finally:
@@ -98,9 +102,9 @@ async def test_a_worker_killed_between_its_writes_and_the_acknowledgement_is_tak
 async def test_a_slow_worker_that_is_alive_keeps_its_change(house: House) -> None:
     slow, other = Watched(house, held="c1"), Watched(house)
     await add(house, "c1")
-    async with working(house, slow, "slow"):
+    async with working(house, slow, "slow", ALIVE_MS):
         await slow.reached.wait()
-        async with working(house, other, "other"):
+        async with working(house, other, "other", ALIVE_MS):
             looks = await calls(house, "xautoclaim")
             await until(lambda: _calls_since(house, "xautoclaim", looks + 12))
         slow.go.set()
