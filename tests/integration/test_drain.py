@@ -14,7 +14,7 @@ from feeds.command import CreatePost, EditPost, Follow, Invalidate, PutUser
 from feeds.ids import shard_of
 from invalidator.drain import AT_ONCE, Patience
 from invalidator.recorder import Recorder
-from tests.integration.house import FakeEdge, House, until
+from tests.integration.house import FORGOTTEN_MS, FakeEdge, House, until
 
 ADA = shard_of("ada")
 STATES = ("readable", "sent", "live")
@@ -248,7 +248,7 @@ async def test_more_items_than_one_call_takes_go_in_several(house: House) -> Non
     users = [f"u{number}" for number in range(25)]
     await settled(house, *(PutUser(user=user, name="A name") for user in users))
     for user in users:
-        await house.leave(shard_of(user), f"u-{user}")
+        await house.leave(shard_of(user), f"u-{user}", horizon_ms=FORGOTTEN_MS)
     changes = await house.read(*(Invalidate(scope="user", user=user) for user in users))
     drain = house.drain_of(house.edge)
     for _ in range(3):
@@ -261,7 +261,7 @@ async def test_a_full_quota_waits_for_completion_but_for_what_is_urgent(house: H
     house.edge.slow = True
     users = [f"u{number}" for number in range(3001)]
     for user in users:
-        await house.leave(shard_of(user), f"u-{user}")
+        await house.leave(shard_of(user), f"u-{user}", horizon_ms=FORGOTTEN_MS)
     for shard in range(64):
         await house.recorded(*(f"u-{user}" for user in users if shard_of(user) == shard), shards=[shard])
     for _ in range(3):
