@@ -6,38 +6,32 @@ stdout and stderr are read line by line.
 
 import asyncio
 import json
-import sys
-from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from edgebake.errors import ChildFailed
+from edgebake.forked import Forked
 from edgebake.process import GO, READY
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 10.0
 STEADY_S = 30.0
 """A child that lived so long starts again at once, however often it died before."""
-LINE_BYTES = 1 << 20
 
 Line = Mapping[str, Any]
 Tell = Callable[[str, Line], None]
+Start = Callable[[], Awaitable[Forked]]
 
 
 class Child:
     """One child of `up`, by name."""
 
-    def __init__(
-        self, name: str, arguments: Sequence[str], environ: Mapping[str, str], fds: Sequence[int], tell: Tell
-    ) -> None:
+    def __init__(self, name: str, start: Start, tell: Tell) -> None:
         self.name = name
         self.ready = asyncio.Event()
-        self._arguments = arguments
-        self._environ = environ
-        self._fds = fds
+        self._start = start
         self._tell = tell
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Forked | None = None
         self._may_begin = False
         self._stopping = False
         self._last = "it said nothing"
@@ -73,8 +67,7 @@ class Child:
         process = self._process
         if process is None:
             return
-        with suppress(ProcessLookupError):
-            process.terminate()
+        process.terminate()
         try:
             await asyncio.wait_for(process.wait(), seconds)
         except TimeoutError:
@@ -88,29 +81,20 @@ class Child:
             self._process.terminate()
 
     async def _run_once(self) -> int:
-        self._process = process = await asyncio.create_subprocess_exec(
-            # -P: a folder of the reader's own that is called feeds or cdn does not get in the way
-            *(sys.executable, "-P", "-m", "edgebake", *self._arguments, "--supervised"),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=STDOUT,
-            env=self._environ,
-            pass_fds=self._fds,
-            process_group=0,  # Ctrl-C in a terminal reaches `up` alone, which stops its children in order
-            limit=LINE_BYTES,
-        )
+        self._process = process = await self._start()
+        if self._stopping:
+            process.terminate()
         if self._may_begin:
             self._send_go()
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        async for line in process.stdout:
+        async for line in process.said:
             self._read(line)
         status = await process.wait()
         self._process = None
         return status
 
     def _send_go(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.write(GO)
+        if self._process is not None:
+            self._process.write(GO)
 
     def _read(self, raw: bytes) -> None:
         text = raw.decode(errors="replace").rstrip()

@@ -2,11 +2,11 @@
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edgebake.listeners import handed_down, listen, url_of
+from edgebake.listeners import listen, url_of
 from edgebake.settings import Settings
 from edgebake.sources import PREFIX, to_environ
 
@@ -20,11 +20,11 @@ OWN_OPS = ("api", "relay", "fanout", "invalidator", "recompute")
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A child: its name, its arguments, and the sockets that it serves."""
+    """A child: its name, its arguments, and the sockets that it serves, by what it serves there."""
 
     name: str
     arguments: tuple[str, ...]
-    sockets: Sequence[socket.socket] = ()
+    sockets: Mapping[str, socket.socket] = field(default_factory=dict)
 
 
 def open_sockets(settings: Settings) -> dict[str, socket.socket]:
@@ -79,16 +79,14 @@ def children(sockets: Mapping[str, socket.socket], front_page: Path, *, varnish:
     feeds = {"feeds": sockets["feeds"], "ops": sockets["ops"]}
     api = {"api": sockets["api"], "ops": sockets["api_ops"]}
     planned = [
-        Planned("feeds", ("serve", "--only", "feeds", *handed_down(feeds)), tuple(feeds.values())),
-        Planned("api", ("serve", "--only", "api", *handed_down(api)), tuple(api.values())),
+        Planned("feeds", ("serve", "--only", "feeds"), feeds),
+        Planned("api", ("serve", "--only", "api"), api),
     ]
     for name in STOP_ORDER[-1]:
-        ops = {"ops": sockets[f"{name}_ops"]}
-        planned.append(Planned(name, ("work", "--only", name, *handed_down(ops)), tuple(ops.values())))
+        planned.append(Planned(name, ("work", "--only", name), {"ops": sockets[f"{name}_ops"]}))
     told = ("--origin", url_of(sockets["feeds"]), "--front-page", str(front_page))
     if "edge" in sockets:
-        edge = {name: sockets[name] for name in ("edge", "edge_api")}
-        planned.append(Planned("edge", ("edge", *told, *handed_down(edge)), tuple(edge.values())))
+        planned.append(Planned("edge", ("edge", *told), {name: sockets[name] for name in ("edge", "edge_api")}))
     if varnish:
         planned.append(Planned("edge", ("varnish", *told)))
     return planned

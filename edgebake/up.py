@@ -8,6 +8,7 @@ import signal
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from edgebake import plan
 from edgebake.beginning import Beginning, begin, make_current, settled
@@ -15,6 +16,7 @@ from edgebake.child import Child
 from edgebake.console import Screen
 from edgebake.errors import ChildFailed
 from edgebake.folder import DEMO_DIR, DataFolder
+from edgebake.forked import forked, prepare
 from edgebake.listeners import url_of
 from edgebake.lock import FileLock
 from edgebake.readers import new_key
@@ -99,13 +101,14 @@ class Up:
             await working
 
     async def _start(self) -> None:
+        prepare()
         if self._valkey is not None:
             self._valkey.start(pass_fds=[self._lock.fd])
         environ = plan.environ(self._settings)
         for planned in self._planned:
-            fds = [self._lock.fd, *(opened.fileno() for opened in planned.sockets)]
-            child = Child(planned.name, planned.arguments, environ, fds, self._screen.tell)
-            self._children[planned.name] = child
+            words = (*planned.arguments, "--supervised")
+            start = partial(forked, planned.name, words, environ, planned.sockets, kept=[self._lock.fd])
+            self._children[planned.name] = child = Child(planned.name, start, self._screen.tell)
             self._running.append(asyncio.create_task(child.run()))
         beginning = await begin(self._settings, self._front_page, demo=self._wishes.demo)
         for child in self._children.values():
@@ -238,5 +241,5 @@ class Up:
         """Close the sockets of children that are gone: who still asks them is refused at once and does not wait."""
         for planned in self._planned:
             if planned.name in names:
-                for opened in planned.sockets:
+                for opened in planned.sockets.values():
                     opened.close()

@@ -65,6 +65,14 @@ def test_ctrl_c_stops_everything_in_order(tmp_path: Path) -> None:
     assert not (folder / "up.json").exists()
 
 
+def test_folders_of_the_reader_with_names_of_ours_do_not_get_in_the_way(tmp_path: Path) -> None:
+    for name in ("cdn", "edgebake", "feeds"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('not ours')")
+    with up(tmp_path / "data") as running:
+        assert running.ops.get("/readyz").status_code == 200
+
+
 def test_an_up_that_was_killed_leaves_nothing_and_the_next_one_has_its_data(tmp_path: Path) -> None:
     with up(tmp_path / "data") as first:
         first.until_live(first.write("PUT", "/api/users/ada", {"name": "Ada"}), first.publish("ada", "Kept"))

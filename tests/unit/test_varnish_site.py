@@ -62,7 +62,7 @@ def test_up_starts_a_varnish_where_none_is_named_and_tells_everybody_its_url() -
     sockets = open_sockets(VARNISH)
     planned = {child.name: child for child in children(sockets, Path("front.html"), varnish=True)}
     assert planned["edge"].arguments[0] == "varnish"
-    assert planned["edge"].sockets == ()
+    assert planned["edge"].sockets == {}
     for opened in sockets.values():
         opened.close()
 
