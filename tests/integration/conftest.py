@@ -46,13 +46,16 @@ def sqlite_ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def any_record_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def any_record_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a system of record that holds nothing but its tables, on each database in turn."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_ready"), tmp_path / "record.db")
-        return f"sqlite:///{tmp_path}/record.db"
+        yield f"sqlite:///{tmp_path}/record.db"
+        return
     cluster: Cluster = request.getfixturevalue("postgresql")
-    return cluster.create(f"test_{next(_numbers)}", template="ready")
+    name = f"test_{next(_numbers)}"
+    yield cluster.create(name, template="ready")
+    cluster.drop(name)
 
 
 @pytest.fixture

@@ -1,12 +1,16 @@
 """A throw-away PostgreSQL for the tests: its own cluster, on a Unix socket alone, run by somebody who is not root."""
 
+import asyncio
 import os
 import pwd
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 """Debian keeps the server's programs off PATH, a folder for each version."""
@@ -47,8 +51,24 @@ class Cluster:
 
     def create(self, name: str, template: str = "template1") -> str:
         """Create a database and return its URL."""
-        self._run("createdb", "-h", str(self.folder), "-U", "edgebake", "-T", template, name)
+        self._do(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return f"postgresql://edgebake@/{name}?host={self.folder}"
+
+    def drop(self, name: str) -> None:
+        """Drop a database, whoever is still connected: thousands of its files would be left until the end."""
+        self._do(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def _do(self, statement: str) -> None:
+        """Execute a statement, whether or not a loop runs in this thread."""
+        with ThreadPoolExecutor(1) as other:
+            other.submit(asyncio.run, self._execute(statement)).result()
+
+    async def _execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(user="edgebake", host=str(self.folder), database="postgres")
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
 
     @property
     def _data(self) -> str:

@@ -3,7 +3,8 @@
 import ast
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,20 @@ def section(text: str, heading: str) -> str:
     return re.split(r"^##+ ", text.partition(f"## {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def modules() -> Iterator[ast.Module]:
-    """Yield every module of ours."""
-    for room in ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py")):
-            yield ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def modules() -> Sequence[ast.Module]:
+    """Return every module of ours."""
+    paths = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+    return [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
 
 
-def metrics() -> Iterator[tuple[str, list[str]]]:
-    """Yield each metric that is declared, with its labels."""
+@cache
+def metrics() -> Sequence[tuple[str, list[str]]]:
+    """Return each metric that is declared, with its labels."""
+    return list(_metrics())
+
+
+def _metrics() -> Iterator[tuple[str, list[str]]]:
     for node in (node for module in modules() for node in ast.walk(module)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in METRICS:
             if not node.args or not isinstance(node.args[0], ast.Constant):
