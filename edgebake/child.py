@@ -81,7 +81,11 @@ class Child:
             self._process.terminate()
 
     async def _run_once(self) -> int:
-        self._process = process = await self._start()
+        try:
+            self._process = process = await self._start()
+        except (EOFError, OSError) as error:
+            self._last = f"it could not be forked: {error!r}"
+            return -1
         if self._stopping:
             process.terminate()
         if self._may_begin:

@@ -65,7 +65,10 @@ class Forked:
         self._send(signal.SIGKILL)
 
     async def wait(self) -> int:
-        """Wait for its end; return its exit status, or the signal that ended it as a negative number."""
+        """Wait for its end; return its exit status, or the signal that ended it as a negative number.
+
+        Where the fork server was killed nobody knows: this returns 255 then, and what it says goes on until its end.
+        """
         await self._ended.wait()
         await self._loop.run_in_executor(_asked, self._process.join)
         self._stdin.close()
@@ -73,7 +76,8 @@ class Forked:
         return -1 if status is None else status
 
     def _send(self, number: int) -> None:
-        if self.pid is not None and not self._ended.is_set():
+        is_over = self._ended.is_set() and self.said.at_eof()
+        if self.pid is not None and not is_over:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 

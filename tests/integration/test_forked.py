@@ -3,17 +3,21 @@
 import asyncio
 import json
 import os
+import signal
 from collections.abc import Mapping
+from pathlib import Path
 from socket import AF_INET, SOCK_DGRAM, socket
 from typing import Any
 
 import httpx
 import pytest
 
-from edgebake.child import Child
+from edgebake.child import Child, Start
+from edgebake.errors import ChildFailed
 from edgebake.forked import Forked, forked, prepare
 from edgebake.listeners import listen, url_of
 from edgebake.process import GO
+from tests.integration.house import until
 
 EDGE = ("edge", "--origin", "http://127.0.0.1:1", "--supervised")
 
@@ -73,17 +77,69 @@ async def test_a_mistake_of_ours_is_one_line_of_the_log() -> None:
     assert "ended by" in lines[-1]["message"]
 
 
+def child_of(start: Start) -> tuple[Child, list[Mapping[str, Any]]]:
+    """Return a child that starts so, and what it tells."""
+    told = list[Mapping[str, Any]]()
+    return Child("edge", start, lambda _, line: told.append(line)), told
+
+
+async def waiting() -> Forked:
+    """Start a command that waits for leave to begin."""
+    return await forked("edge", EDGE, environ(), {}, ())
+
+
+def stat(pid: int | None) -> list[str]:
+    """Return a process's state, its parent and more (proc_pid_stat(5)); nothing where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+async def runs(pid: int | None) -> bool:
+    """Tell whether there is such a process."""
+    return bool(stat(pid))
+
+
+async def ended(pid: int | None) -> bool:
+    """Tell whether a process is no more, though nobody may have asked for its status yet."""
+    return stat(pid)[:1] in ([], ["Z"])
+
+
 async def test_a_child_that_is_stopped_while_it_starts_ends_too() -> None:
-    leave, told = asyncio.Event(), list[Mapping[str, Any]]()
+    leave = asyncio.Event()
 
     async def start() -> Forked:
         await leave.wait()
-        return await forked("edge", EDGE, environ(), {}, ())
+        return await waiting()
 
-    child = Child("edge", start, lambda _, line: told.append(line))
+    child, _ = child_of(start)
     running = asyncio.create_task(child.run())
     await asyncio.sleep(0)
     await child.stop(10)
     leave.set()
     await asyncio.wait_for(running, 60)
     assert child.pid is None
+
+
+async def test_a_child_whose_fork_server_was_killed_is_stopped_and_the_next_has_another() -> None:
+    child, _ = child_of(waiting)
+    running = asyncio.create_task(child.run())
+    await until(lambda: runs(child.pid))
+    pid = child.pid
+    os.kill(int(stat(pid)[1]), signal.SIGKILL)
+    await child.stop(10)
+    await asyncio.wait_for(running, 60)
+    await until(lambda: ended(pid))
+    after = await waiting()
+    after.terminate()
+    assert await after.wait() in (0, -signal.SIGTERM)
+
+
+async def test_a_child_that_cannot_be_forked_says_why() -> None:
+    async def start() -> Forked:
+        raise EOFError("unexpected EOF")
+
+    child, _ = child_of(start)
+    with pytest.raises(ChildFailed, match=r"edge did not start.*could not be forked.*unexpected EOF"):
+        await child.run()
