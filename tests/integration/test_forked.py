@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Mapping
+from multiprocessing import get_context
 from pathlib import Path
 from socket import AF_INET, SOCK_DGRAM, socket
 from typing import Any
@@ -55,7 +56,11 @@ async def test_a_wrong_command_says_so_and_ends_with_its_status() -> None:
     assert await process.wait() == 2
 
 
-async def test_a_command_serves_on_the_sockets_that_it_is_handed_until_it_is_told_to_end() -> None:
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+async def test_a_command_serves_on_the_sockets_that_it_is_handed_until_it_is_told_to_end(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgebake.forked._context", get_context(method))
     with listen("127.0.0.1", 0, "a port") as edge, listen("127.0.0.1", 0, "a port") as api:
         process = await forked("edge", EDGE, environ(), {"edge": edge, "edge_api": api}, ())
         process.write(GO)
