@@ -53,7 +53,7 @@ class Forked:
 
     def write(self, what: bytes) -> None:
         """Write a few bytes to its stdin; one that has ended hears nothing."""
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # ValueError: the pipe is closed here
             self._stdin.write(what)
 
     def terminate(self) -> None:

@@ -70,6 +70,7 @@ async def test_a_command_serves_on_the_sockets_that_it_is_handed_until_it_is_tol
         assert os.getpgid(process.pid) == process.pid, "Ctrl-C in a terminal reaches `up` alone"
         process.terminate()
         assert await process.wait() == 0
+        process.write(GO)  # nobody reads it
         process.terminate()  # nobody else has its number
 
 
