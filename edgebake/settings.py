@@ -93,7 +93,9 @@ class Settings:
     database_url: SecretUrl = setting(
         SecretUrl(""),
         "The system of record: postgresql://user:password@host/name. Empty: SQLite in the data folder, one host only.",
-        matches(r"(sqlite|postgres|postgresql)(\+[a-z0-9]+)?://.+", "a sqlite:/// or postgresql:// URL"),
+        names_a_server(
+            matches(r"(sqlite|postgres|postgresql)(\+[a-z0-9]+)?://.+", "a sqlite:/// or postgresql:// URL")
+        ),
     )
     api_token: Secret = setting(
         Secret(""),

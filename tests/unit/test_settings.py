@@ -72,6 +72,8 @@ def test_every_problem_is_told_at_once() -> None:
         ("REDIS_URL", "localhost:6379", "redis://"),
         ("REDIS_URL", "redis://:secret@a:99999", "is (hidden): its host is no address, or its port"),
         ("DATABASE_URL", "mysql://localhost/x", "postgresql://"),
+        ("DATABASE_URL", "postgresql://a:secret@b:99999/c", "is (hidden): its host is no address, or its port"),
+        ("DATABASE_URL", "postgresql://a:secret@b:port/c", "is (hidden): its host is no address, or its port"),
         ("TAG_HEADER", "Cache Tag", "name of a header"),
         ("ROBOTS", "noindex\r\nSet-Cookie: a=b", "printable ASCII"),
         ("IMAGE_HOSTS", "img.example, *", "'*' must be a host name"),
