@@ -34,6 +34,7 @@ class Child:
         self._process: Forked | None = None
         self._may_begin = False
         self._stopping = False
+        self._over = asyncio.Event()
         self._last = "it said nothing"
 
     @property
@@ -69,11 +70,11 @@ class Child:
             return
         process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), seconds)
+            await asyncio.wait_for(self._over.wait(), seconds)
         except TimeoutError:
             self._say("error", f"did not end within {seconds:g} s and is killed")
             process.kill()
-            await process.wait()
+            await self._over.wait()
 
     def again(self) -> None:
         """End it so that it starts anew."""
@@ -86,6 +87,7 @@ class Child:
         except (EOFError, OSError) as error:
             self._last = f"it could not be forked: {error!r}"
             return -1
+        self._over.clear()
         if self._stopping:
             process.terminate()
         if self._may_begin:
@@ -94,6 +96,7 @@ class Child:
             self._read(line)
         status = await process.wait()
         self._process = None
+        self._over.set()
         return status
 
     def _send_go(self) -> None:

@@ -67,7 +67,7 @@ class Forked:
     async def wait(self) -> int:
         """Wait for its end; return its exit status, or the signal that ended it as a negative number.
 
-        Where the fork server was killed nobody knows: this returns 255 then, and what it says goes on until its end.
+        Where the fork server was killed nobody knows: it is 255 then, at once, and ``said`` goes on until its end.
         """
         await self._ended.wait()
         await self._loop.run_in_executor(_asked, self._process.join)
@@ -99,7 +99,7 @@ async def forked(
     """
     loop = asyncio.get_running_loop()
     (stdin, writing), (reading, stdout) = os.pipe(), os.pipe()
-    handed = [Handed(descriptor) for descriptor in (stdin, stdout, *kept)]
+    handed = [_Handed(descriptor) for descriptor in (stdin, stdout, *kept)]
     command = (name, arguments, dict(environ), dict(sockets), handed)
     process = _context.Process(target=_run, args=command, name=name)
     try:
@@ -116,7 +116,7 @@ async def forked(
     return Forked(process, os.fdopen(writing, "wb", buffering=0), said)
 
 
-class Handed:
+class _Handed:
     """A descriptor on its way into another process, where it arrives as its number there."""
 
     def __init__(self, descriptor: int) -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("baker", "cdn", "edgebake", "feeds", "invalidator", "publisher")
 METRICS = {"Counter", "Gauge", "Histogram", "Summary"}
 FLOW = {"_Moved"}  # no error: a page that is selected again
-PROGRAMS = {"__main__.py", "env.py"}  # what runs when it is imported
+PROGRAMS = {"__main__.py", "env.py", "preloaded.py"}  # what runs when it is imported
 
 
 def page(name: str) -> str:
